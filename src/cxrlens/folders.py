@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +118,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(path, "is missing", "run the command that writes it first ('cxrlens --help' lists them)") from error
+        raise RunError(
+            path, "is missing", "run the command that writes it first ('cxrlens --help' lists them)"
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
         raise RunError(path, f"cannot be read as JSON ({error})", "restore it or make the folder again") from error
     if not isinstance(value, dict):
@@ -138,7 +139,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     scratch = path.with_name(f".{path.name}.part")
     try:
         scratch.write_bytes(data)
-        os.replace(scratch, path)
+        scratch.replace(path)
     except OSError:
         scratch.unlink(missing_ok=True)
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -48,19 +47,23 @@ def read_manifest(path: Path) -> pd.DataFrame:
         ManifestError: no such file, no table, missing columns, an unknown label or split, the same path twice.
     """
     if not path.is_file():
-        raise ManifestError(path, "there is no manifest here", "give the path of a manifest.csv, or run 'cxrlens curate'")
+        raise ManifestError(
+            path, "there is no manifest here", "give a manifest.csv, or run 'cxrlens curate'"
+        )
     try:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
         else:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise ManifestError(path, f"cannot be read as a table ({error})", "write it as CSV in UTF-8, or Parquet") from error
+        raise ManifestError(
+            path, f"cannot be read as a table ({error})", "write it as CSV in UTF-8, or Parquet"
+        ) from error
     missing = [c for c in REQUIRED if c not in frame.columns]
     if missing:
         raise ManifestError(path, f"lacks the column(s) {', '.join(missing)}", f"a manifest has {', '.join(COLUMNS)}")
     frame = _as_text(frame.reindex(columns=list(COLUMNS)))
-    frame["path"] = [str(p if os.path.isabs(p) else path.parent / p) for p in frame["path"]]
+    frame["path"] = [str(path.parent / p) for p in frame["path"]]
     check_manifest(frame, path)
     return frame
 
@@ -89,7 +92,7 @@ def write_manifest(frame: pd.DataFrame, path: Path) -> None:
         frame.to_parquet(scratch, index=False)
     else:
         frame.to_csv(scratch, index=False)
-    os.replace(scratch, path)
+    scratch.replace(path)
 
 
 def kept(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ class Radiograph:
         bit_depth: bits per sample stored in the file.
         colour_mode: ``grey``, ``rgb``, ``rgba``, ``palette`` or ``cmyk``, as stored.
         tint: mean HSV-like saturation in [0, 1] before conversion to grey; 0 for a grey image, higher is more coloured.
-        metadata: facts from the file's own header in the manifest's column names (``patient_id``, ``view``, ``sex``, ``age``).
+        metadata: facts from the file's own header, by the manifest's column names (``patient_id``, ``view``, …).
         notes: what had to be done to read it (``"EXIF rotation applied"``), a phrase each.
 
     Raises:
