@@ -1,0 +1,49 @@
+"""One file to one radiograph, and many files in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cxrlens.errors import UnreadableImageError
+from cxrlens.radiograph import Radiograph
+from cxrlens.sources.filetype import HEAD_BYTES, describe, sniff
+from cxrlens.sources.limits import ReadLimits
+from cxrlens.sources.raster import read_raster
+
+
+def read_radiograph(path: Path, limits: ReadLimits = ReadLimits()) -> Radiograph:
+    """Read a picture or a DICOM file, told apart by content.
+
+    Args:
+        path: PNG, JPEG, TIFF, BMP, WebP or still GIF; or DICOM CR, DX and kin, with or without preamble.
+        limits: pixels and bytes beyond which a file is refused from its header.
+
+    Returns:
+        Pixels (H, W) float32 in [0, 1], 0 black = air, upright as the file says. A constant picture is readable: curation flags it.
+
+    Raises:
+        UnreadableImageError: the file is missing, empty, torn, no picture, a sequence, too large, or lacks a decoder. One line.
+    """
+    path = Path(path)
+    data = _read_bytes(path, limits)
+    kind = sniff(data[:HEAD_BYTES])
+    if kind == "DICOM":
+        from cxrlens.sources.dicom import read_dicom  # here, since collections without DICOM need not wait for pydicom
+
+        return read_dicom(data, path, limits)
+    if not kind:
+        remedy = "keep radiographs as PNG, JPEG, TIFF, BMP, WebP or DICOM"
+        raise UnreadableImageError(path, f"is no image but {describe(data[:HEAD_BYTES])}", remedy)
+    return read_raster(data, kind, path, limits)
+
+
+def _read_bytes(path: Path, limits: ReadLimits) -> bytes:
+    try:
+        if not path.is_file():
+            fault = "is a folder or a device, not a file" if path.exists() else "does not exist"
+            raise UnreadableImageError(path, fault, "check the path")
+        limits.check_bytes(path, path.stat().st_size)
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UnreadableImageError(path, f"cannot be opened ({reason})", "check the file's permissions and its disk") from error
