@@ -2,5 +2,6 @@
 
 from cxrlens.sources.limits import ReadLimits
 from cxrlens.sources.reading import read_radiograph
+from cxrlens.sources.scanning import Scan, ScanOptions, scan
 
-__all__ = ["ReadLimits", "read_radiograph"]
+__all__ = ["ReadLimits", "Scan", "ScanOptions", "read_radiograph", "scan"]

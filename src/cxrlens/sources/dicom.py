@@ -28,7 +28,17 @@ from cxrlens.sources.voi import Values, lookup, stretch, window
 _PROJECTION = ("CR", "DX", "DR", "RG", "RF", "XA")
 _EXTRA = "install the decoders: pip install 'cxrlens[dicom]'"
 _AGAIN = "export it again from the archive"
-_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, NotImplementedError, OSError, RuntimeError, EOFError)
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    EOFError,
+)
 """What pydicom raises for values that break the standard's own rules."""
 
 
@@ -44,7 +54,9 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
         UnreadableImageError: no image, many frames, an unknown transfer syntax, a missing decoder, torn pixels.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom warns of each small breach of the standard; what matters is noted below
+        warnings.simplefilter(
+            "ignore"
+        )  # pydicom warns of each small breach of the standard; what matters is noted below
         dataset = _parse(data, path, stop_before_pixels=False)
         _check_image(dataset, path, limits)
         notes: list[str] = []
@@ -54,7 +66,9 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
             colour = "grey" if stored.ndim == 2 else "rgb"
             bits = int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 8)
         except _MALFORMED as error:
-            raise UnreadableImageError(path, f"has a broken grey-scale description ({_short(error)})", _AGAIN) from error
+            raise UnreadableImageError(
+                path, f"has a broken grey-scale description ({_short(error)})", _AGAIN
+            ) from error
         metadata = _metadata(dataset)
         modality = str(dataset.get("Modality") or "")
     if modality not in _PROJECTION:
@@ -90,7 +104,9 @@ def _parse(source: bytes | Path, path: Path, *, stop_before_pixels: bool) -> Dat
 def _check_image(dataset: Dataset, path: Path, limits: ReadLimits) -> None:
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         kind = str(dataset.get("Modality") or "a report")
-        raise UnreadableImageError(path, f"is DICOM without pixel data ({kind})", "leave it out, or export the image itself")
+        raise UnreadableImageError(
+            path, f"is DICOM without pixel data ({kind})", "leave it out, or export the image itself"
+        )
     try:
         frames = int(dataset.get("NumberOfFrames") or 1)
         rows, columns = int(dataset.Rows), int(dataset.Columns)
@@ -217,7 +233,9 @@ def _presentation(shown: Values, dataset: Dataset, notes: list[str]) -> Values:
     inverse = str(dataset.PhotometricInterpretation) == "MONOCHROME1"
     shape = str(dataset.get("PresentationLUTShape") or "")
     if shape and (shape == "INVERSE") != inverse:
-        notes.append(f"Presentation LUT Shape {shape} contradicts {dataset.PhotometricInterpretation}, which was followed")
+        notes.append(
+            f"Presentation LUT Shape {shape} contradicts {dataset.PhotometricInterpretation}, which was followed"
+        )
     if inverse:
         notes.append("MONOCHROME1 inverted")
         return 1.0 - shown

@@ -100,7 +100,9 @@ def _scale_integers(array: NDArray[Any]) -> tuple[Pixels, str]:
 def _scale_floats(array: NDArray[Any], path: Path) -> tuple[Pixels, str]:
     if not np.isfinite(array).all():
         bad = int(np.count_nonzero(~np.isfinite(array)))
-        raise UnreadableImageError(path, f"has {bad} pixel(s) that are NaN or infinite", "export it again, with numbers everywhere")
+        raise UnreadableImageError(
+            path, f"has {bad} pixel(s) that are NaN or infinite", "export it again, with numbers everywhere"
+        )
     low, high = float(array.min()), float(array.max())
     if low >= 0.0 and high <= 1.0:
         return array.astype(np.float32), ""

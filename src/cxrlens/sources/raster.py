@@ -158,7 +158,9 @@ def _refuse_sequences(image: ImageFile, kind: str, path: Path) -> None:
         if frames < 2:
             return
     what = "pages" if kind == "TIFF" else "frames (an animation)"
-    raise UnreadableImageError(path, f"holds {frames} {what}, and which is the radiograph is not told", "save the one you mean as PNG")
+    raise UnreadableImageError(
+        path, f"holds {frames} {what}, and which is the radiograph is not told", "save the one you mean as PNG"
+    )
 
 
 def _bit_depth(image: ImageFile, kind: str, data: bytes) -> int:

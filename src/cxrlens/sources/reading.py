@@ -46,4 +46,6 @@ def _read_bytes(path: Path, limits: ReadLimits) -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise UnreadableImageError(path, f"cannot be opened ({reason})", "check the file's permissions and its disk") from error
+        raise UnreadableImageError(
+            path, f"cannot be opened ({reason})", "check the file's permissions and its disk"
+        ) from error
