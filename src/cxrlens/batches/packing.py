@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxrlens import sources
 from cxrlens.batches.packed import FORMAT, PackedPixels, open_packed, pixel_file
 from cxrlens.errors import CxrlensError, DatasetError, UnreadableImageError
 from cxrlens.folders import write_json
 from cxrlens.manifest import kept
 from cxrlens.preprocessing import Preprocessing
 from cxrlens.progress import Progress, quiet
+from cxrlens.sources import read_radiograph
 
 _Packed = tuple[str, str, "NDArray[np.uint8]"]  # path, sha256, pixels (S, S)
 
@@ -108,7 +108,7 @@ def _decoded(
             found = _sha256(path)
             if sha256 and found != sha256:
                 raise UnreadableImageError(path, "has changed since curation", "run 'cxrlens curate' again")
-            return path, found, preprocessing(sources.read_radiograph(Path(path)))
+            return path, found, preprocessing(read_radiograph(Path(path)))
         except CxrlensError as error:
             return error
 
