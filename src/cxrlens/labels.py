@@ -22,9 +22,9 @@ def class_index(label: str) -> int:
 def parse_label(text: str) -> str | None:
     """The class that a folder name or a table cell means, or None where it means none of them for certain.
 
-    Whole words count, never parts: ``abnormal`` is not Normal. Negated and doubtful names (``non-covid``, ``COVID negative``,
-    ``suspected TB``) mean no class. In a hierarchy (``Pneumonia/Viral/COVID-19``) and among several labels
-    (``Infiltration|Pneumonia``) COVID-19 is the more specific pneumonia; other combinations of classes are ambiguous.
+    Whole words count, never parts: ``abnormal`` is not Normal. Negated and doubtful names (``non-covid``,
+    ``COVID negative``, ``suspected TB``) mean no class. In a hierarchy (``Pneumonia/Viral/COVID-19``) and among several
+    labels (``Infiltration|Pneumonia``) COVID-19 is the more specific pneumonia; other combinations are ambiguous.
     """
     found = [_affirmed(part) for part in re.split(r"[|;,+]", text)]
     classes = {name for part in found for name in part}

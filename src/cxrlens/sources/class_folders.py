@@ -48,9 +48,9 @@ _STRUCTURE = frozenset(
 class ClassFolders:
     """Labels from folder names: the class folder nearest to the file wins.
 
-    A folder whose name is no class is looked through (``COVID/images/``, ``TB/patient 7/``), unless its siblings are class folders:
-    then it is a class of its own, and an unknown one (``Lung_Opacity`` beside ``Normal``). A name that mentions a class without meaning
-    it (``non-covid``) ends the search too.
+    A folder whose name is no class is looked through (``COVID/images/``, ``TB/patient 7/``), unless its siblings are
+    class folders: then it is a class of its own, and an unknown one (``Lung_Opacity`` beside ``Normal``). A name that
+    mentions a class without meaning it (``non-covid``) ends the search too.
     """
 
     def __init__(self, root: Path, images: list[Path], labels: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from cxrlens.labels import parse_label
 from cxrlens.sources.class_folders import ClassFolders
 from cxrlens.sources.facts import age_of, sex_of, view_of
 from cxrlens.sources.filetype import read_head, sniff
-from cxrlens.sources.patients import patient_of_name, patient_of_table
+from cxrlens.sources.patients import patient_of_table
 from cxrlens.sources.tables import FileIndex, Table, read_table
 from cxrlens.sources.walk import DICOM_SUFFIXES, Walked, walk
 
@@ -185,7 +185,7 @@ def _report_unknown(root: Path, result: Collected) -> None:
     counts = Counter(str(row["excluded"]) for row in result.rows if row["excluded"] and not row["label"])
     for reason, count in counts.items():
         if reason.startswith("no folder"):
-            remedy = "name their folders by class (for example Normal, COVID-19, Pneumonia, Tuberculosis), or add a metadata.csv"
+            remedy = "name their folders by class (Normal, COVID-19, Pneumonia, Tuberculosis), or add a metadata.csv"
         elif reason.startswith("label"):
             remedy = "they are kept as excluded; tell the class of that name if it has one"
         else:

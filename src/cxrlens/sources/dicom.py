@@ -1,7 +1,7 @@
 """DICOM projection radiographs. The only module that imports pydicom.
 
-Stored values pass the grey-scale pipeline in the order of PS3.4 section N.2: Modality LUT (PS3.3 C.11.1), VOI LUT (C.11.2), then
-the presentation state's polarity: Presentation LUT (C.11.6) or the inversion that MONOCHROME1 asks for (C.7.6.3.1.2).
+Stored values pass the grey-scale pipeline in the order of PS3.4 section N.2: Modality LUT (PS3.3 C.11.1), VOI LUT
+(C.11.2), then polarity: Presentation LUT (C.11.6) or the inversion that MONOCHROME1 asks for (C.7.6.3.1.2).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000, JPEGBaseline8Bit
+from pydicom.uid import JPEG2000, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from cxrlens.errors import UnreadableImageError
 from cxrlens.radiograph import Radiograph
@@ -178,7 +178,7 @@ def _unused_bits_off(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     """Old files keep overlays above the High Bit (PS3.5 section 8.1.2)."""
     bits = int(dataset.get("BitsStored") or 0)
     if stored.dtype.kind == "u" and 0 < bits < stored.dtype.itemsize * 8:
-        return stored & stored.dtype.type((1 << bits) - 1)
+        return np.asarray(stored & stored.dtype.type((1 << bits) - 1))
     return stored
 
 

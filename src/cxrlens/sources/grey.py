@@ -81,14 +81,15 @@ def _over_black(array: NDArray[Any]) -> tuple[NDArray[Any], bool]:
 
 def _saturation(array: NDArray[Any]) -> float:
     """Mean of (max - min) / max over a 4 × 4 grid of pixels; 0 in black ones."""
-    sample = array[::4, ::4].astype(np.float32)
-    high, low = sample.max(axis=2), sample.min(axis=2)
-    return float(np.mean(np.divide(high - low, high, out=np.zeros_like(high), where=high > 0)))
+    blue, green, red = (array[::4, ::4, channel].astype(np.float32) for channel in range(3))
+    high = np.maximum(np.maximum(blue, green), red)
+    spread = high - np.minimum(np.minimum(blue, green), red)
+    return float(np.mean(np.divide(spread, high, out=np.zeros_like(high), where=high > 0)))
 
 
 def _scale_integers(array: NDArray[Any]) -> tuple[Pixels, str]:
     if array.dtype == np.uint8:
-        return np.multiply(array, np.float32(1 / 255), dtype=np.float32).clip(0.0, 1.0), ""
+        return np.multiply(array, np.float32(1 / 255), dtype=np.float32), ""  # 255 comes out as 1 exactly
     low, high = int(array.min()), int(array.max())
     if low < 0 or high > 65535:
         return _stretch(array.astype(np.float64), low, high), f"integers from {low} to {high} stretched over the range"

@@ -41,3 +41,7 @@ class ReadLimits:
                 f"has {size / 2**20:.0f} MiB, more than the limit of {self.max_bytes / 2**20:.0f} MiB",
                 "raise the limit if you trust the file",
             )
+
+
+DEFAULT_LIMITS = ReadLimits()
+"""For images of unknown origin."""

@@ -7,8 +7,8 @@ import re
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # NIH ChestX-ray14: patient of 8 digits, follow-up number of 3 (its README, "Image Index").
     (re.compile(r"^(?P<id>\d{8})_\d{3}$"), "nih-{id}"),
-    # Kermany et al., pneumonia: person number, then the cause and the picture. The same numbers occur under both causes; they
-    # are taken as one person, which at worst holds two children together and never parts one.
+    # Kermany et al., pneumonia: person number, then the cause and the picture. The same numbers occur under both
+    # causes; they are taken as one person, which at worst holds two children together and never parts one.
     (re.compile(r"^(?P<id>person\d+)_(?:virus|bacteria)_\d+$"), "kermany-{id}"),
     # Kermany et al., normal: two series, with and without the prefix NORMAL2; study number, then the picture.
     (re.compile(r"^(?P<id>(?:NORMAL2-)?IM-\d{4})-\d{4}(?:-\d{4})?$"), "kermany-{id}"),
@@ -34,8 +34,8 @@ def patient_of_name(stem: str) -> str:
 def patient_of_table(value: str, stem: str, collection: str) -> str:
     """Patient identifier from a table's or header's cell.
 
-    A cell with letters is taken as it is: it may tie collections together (``cohen-221``). A bare number means something inside its
-    own collection alone, so a documented file name goes before it, and else it takes the collection's name.
+    A cell with letters is taken as it is: it may tie collections together (``cohen-221``). A bare number has a meaning
+    inside its own collection alone, so a documented file name goes before it, and else it takes the collection's name.
     """
     value = value.strip()
     if value.lower() in ("", "nan", "none", "unknown", "anonymous", "anonymized", "anon", "n/a", "na", "?"):

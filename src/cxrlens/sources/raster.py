@@ -1,7 +1,7 @@
 """PNG, JPEG, TIFF, BMP, WebP and still GIF files as radiographs.
 
-Pillow reads headers and most pixels. OpenCV decodes where it is better: plain JPEGs (1.5 times faster here) and colour of 16 bits
-a sample, which Pillow cuts to 8.
+Pillow reads headers and most pixels. OpenCV decodes where it is better: plain JPEGs (1.5 times faster here) and colour
+of 16 bits a sample, which Pillow cuts to 8.
 """
 
 from __future__ import annotations
@@ -182,7 +182,8 @@ def _ends_cleanly(data: bytes) -> bool:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height from the first chunk (RFC 9649 sections 2.5 to 2.7); (1, 1) where it is another: the reader will refuse it."""
+    """Width and height from the first chunk (RFC 9649 sections 2.5 to 2.7); (1, 1) where it is another, for the
+    reader to refuse."""
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:
         return 1, 1

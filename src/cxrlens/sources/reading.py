@@ -7,11 +7,11 @@ from pathlib import Path
 from cxrlens.errors import UnreadableImageError
 from cxrlens.radiograph import Radiograph
 from cxrlens.sources.filetype import HEAD_BYTES, describe, sniff
-from cxrlens.sources.limits import ReadLimits
+from cxrlens.sources.limits import DEFAULT_LIMITS, ReadLimits
 from cxrlens.sources.raster import read_raster
 
 
-def read_radiograph(path: Path, limits: ReadLimits = ReadLimits()) -> Radiograph:
+def read_radiograph(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiograph:
     """Read a picture or a DICOM file, told apart by content.
 
     Args:
@@ -19,10 +19,12 @@ def read_radiograph(path: Path, limits: ReadLimits = ReadLimits()) -> Radiograph
         limits: pixels and bytes beyond which a file is refused from its header.
 
     Returns:
-        Pixels (H, W) float32 in [0, 1], 0 black = air, upright as the file says. A constant picture is readable: curation flags it.
+        Pixels (H, W) float32 in [0, 1], 0 black = air, upright as the file says.
+        A constant picture is readable: curation flags it.
 
     Raises:
-        UnreadableImageError: the file is missing, empty, torn, no picture, a sequence, too large, or lacks a decoder. One line.
+        UnreadableImageError: the file is missing, empty, torn, no picture, a sequence, too large, or lacks a
+            decoder. One line.
     """
     path = Path(path)
     data = _read_bytes(path, limits)

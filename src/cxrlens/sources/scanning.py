@@ -20,8 +20,10 @@ class ScanOptions:
     """What the user knows better than the names in a collection.
 
     Args:
-        columns: manifest's name → column of the metadata tables, where the usual names do not fit (``{"label": "Befund"}``).
-        labels: folder name or table cell → class, where a set uses a name of its own (``{"Lung_Opacity": "Pneumonia"}``).
+        columns: manifest's name → column of the metadata tables, where the usual names do not fit
+            (``{"label": "Befund"}``).
+        labels: folder name or table cell → class, where a set uses a name of its own
+            (``{"Lung_Opacity": "Pneumonia"}``).
         use_tables: whether metadata tables are read at all.
     """
 
@@ -40,6 +42,10 @@ class ScanOptions:
                 )
 
 
+DEFAULT_OPTIONS = ScanOptions()
+"""Columns and classes by the names that public sets use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """What was found.
@@ -55,17 +61,17 @@ class Scan:
     notes: list[str]
 
 
-def scan(collections: Sequence[Path], options: ScanOptions = ScanOptions()) -> Scan:
+def scan(collections: Sequence[Path], options: ScanOptions = DEFAULT_OPTIONS) -> Scan:
     """List the images of collections with what their folders, tables and headers say. No pixel is decoded.
 
     Args:
-        collections: folders (a folder a class; ``images/`` and a metadata table; train/val/test trees; loose DICOM), folders with a
-            ``manifest.csv``, or manifest files.
+        collections: folders (a folder a class; ``images/`` and a metadata table; train/val/test trees; loose DICOM),
+            folders with a ``manifest.csv``, or manifest files.
         options: columns and class names that the user gives.
 
     Returns:
-        Images of unknown class are kept, label blank, with the reason in ``excluded``. An empty or unreadable collection is a problem, and
-        the others go on.
+        Images of unknown class are kept, label blank, with the reason in ``excluded``. An empty or unreadable
+        collection is a problem, and the others go on.
     """
     rows: list[dict[str, object]] = []
     problems: list[CxrlensError] = []

@@ -40,7 +40,7 @@ def window(values: Values, centre: float, width: float, function: str = "LINEAR"
 
 
 def lookup(values: Values, table: NDArray[Any], first: int) -> Values:
-    """Values through a table (PS3.3 C.11.1.1.1): below ``first`` takes the first entry, beyond the table's end the last."""
+    """Values through a table (PS3.3 C.11.1.1.1): below ``first`` the first entry holds, beyond the end the last."""
     index = np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)
     return table.astype(np.float64)[index]
 
