@@ -1,0 +1,118 @@
+"""Candidates: which pairs are worth registering."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrlens.curation.duplicates.alignment import Stack
+from cxrlens.curation.duplicates.descriptor import View, learn_descriptor, views
+from cxrlens.curation.duplicates.options import DuplicateOptions
+
+PER_VIEW = 8
+"""Neighbours that each view of a picture proposes, itself included."""
+BLOCK = 2048
+"""Pictures looked up at once: bounds the memory at about 60 views x 2,048 x 80 floats = 40 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """C pairs to register, each pair of rows once, with the view that made them alike.
+
+    Args:
+        fixed: (C,) rows of the pictures that are seen whole.
+        moving: (C,) rows of the pictures that are seen in a view.
+        view: (C,) index into :func:`views`.
+        similarity: (C,) cosine of the descriptors.
+    """
+
+    fixed: NDArray[np.int64]
+    moving: NDArray[np.int64]
+    view: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.fixed)
+
+
+def find_candidates(contrast: Stack, options: DuplicateOptions) -> Candidates:
+    """The pairs of pictures with like descriptors, at most ``options.neighbours`` proposed by each.
+
+    Up to ``options.exhaustive`` pictures all pairs are candidates. From ``options.inverted_index`` on an inverted file
+    (faiss ``IndexIVFFlat``) with about 4 sqrt(N) cells serves, and the work grows with N ** 1.5.
+
+    Args:
+        contrast: (N, P) float32, flattened local contrast, none of it flat.
+        options: see :class:`DuplicateOptions`.
+    """
+    count = len(contrast)
+    if count < 2:
+        nothing = np.empty(0, np.int64)
+        return Candidates(nothing, nothing, nothing, np.empty(0, np.float32))
+    describe = learn_descriptor(contrast)
+    known = views()
+    whole = describe(contrast, View(known[0].map))
+    everything = count <= options.exhaustive
+    index = _index(whole, options)
+    nearest = count if everything else min(PER_VIEW, count)
+    parts = []
+    for start in range(0, count, BLOCK):
+        block = contrast[start : start + BLOCK]
+        asked = np.stack([describe(block, view) for view in known], axis=1)
+        similarity, found = index.search(asked.reshape(-1, asked.shape[2]), nearest)
+        rows = np.repeat(np.arange(start, start + len(block)), len(known) * nearest)
+        seen = np.tile(np.repeat(np.arange(len(known)), nearest), len(block))
+        least = -2.0 if everything else options.similarity
+        keep = (similarity.ravel() > least) & (found.ravel() >= 0) & (found.ravel() != rows)
+        part = Candidates(found.ravel()[keep], rows[keep], seen[keep], similarity.ravel()[keep])
+        parts.append(_best_of_each(part, count if everything else options.neighbours))
+    joined = Candidates(*(np.concatenate([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
+    return _each_pair_once(joined)
+
+
+def _index(vectors: NDArray[np.float32], options: DuplicateOptions) -> faiss.Index:
+    count, dimensions = vectors.shape
+    if count < options.inverted_index:
+        index = faiss.IndexFlatIP(dimensions)
+    else:
+        cells = int(4 * math.sqrt(count))
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimensions), dimensions, cells, faiss.METRIC_INNER_PRODUCT)
+        index.cp.min_points_per_centroid = 1
+        index.cp.max_points_per_centroid = 64
+        index.cp.niter = 8
+        index.train(vectors)
+        index.nprobe = 12
+    index.add(vectors)
+    return index
+
+
+def _best_of_each(part: Candidates, most: int) -> Candidates:
+    """Of each moving picture the ``most`` likest partners, each in its likest view."""
+    order = np.lexsort((-part.similarity, part.fixed, part.moving))
+    moving, fixed = part.moving[order], part.fixed[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (moving[1:] != moving[:-1]) | (fixed[1:] != fixed[:-1])
+    chosen = order[first]
+    chosen = chosen[np.lexsort((-part.similarity[chosen], part.moving[chosen]))]
+    moving = part.moving[chosen]
+    starts = (
+        np.flatnonzero(np.concatenate([[True], moving[1:] != moving[:-1]])) if len(moving) else np.empty(0, np.int64)
+    )
+    rank = np.arange(len(moving)) - np.repeat(starts, np.diff(np.append(starts, len(moving))))
+    return _take(part, chosen[rank < most])
+
+
+def _each_pair_once(found: Candidates) -> Candidates:
+    low, high = np.minimum(found.fixed, found.moving), np.maximum(found.fixed, found.moving)
+    order = np.lexsort((-found.similarity, high, low))
+    first = np.ones(len(order), bool)
+    first[1:] = (low[order][1:] != low[order][:-1]) | (high[order][1:] != high[order][:-1])
+    return _take(found, order[first])
+
+
+def _take(found: Candidates, rows: NDArray[np.int64]) -> Candidates:
+    return Candidates(found.fixed[rows], found.moving[rows], found.view[rows], found.similarity[rows])
