@@ -1,0 +1,80 @@
+"""What somebody needs to get the same again: commands, versions, seeds, hashes."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from cxrlens import __version__
+from cxrlens.report.records import RunRecord
+from cxrlens.report.splitting import SplitFacts
+
+PACKAGES = ("torch", "numpy", "opencv-python-headless", "kornia", "lightning-fabric", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """Commands in order; names and values of what fixes the result."""
+
+    commands: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+
+
+def reproduction(record: RunRecord, split: SplitFacts | None) -> Reproduction:
+    """Folders are named without the path before them: that part belongs to the machine, not to the result."""
+    run = record.folder.root.resolve().name
+    dataset = record.dataset.root.resolve().name if record.dataset.root else "DATASET"
+    config, model = record.config, record.model or {}
+    seed = _find(config, "seed")
+    name = str(model.get("name") or config.get("model") or "")
+    facts = [
+        ("Dataset hash", split.hash if split else str(_find(config, "dataset_hash") or "")),
+        ("Dataset hash at training", str(model.get("dataset_hash") or config.get("dataset_hash") or "")),
+        ("Seed of the split", split.seed if split else ""),
+        ("Seed of the training", "" if seed is None else str(seed)),
+        ("SHA-256 of the weights", str(model.get("weights_sha256") or "")),
+        ("Preprocessing", str(model.get("preprocessing_fingerprint") or "")),
+    ]
+    split_options = f" --seed {split.seed}" if split is not None and split.seed.isdigit() else ""
+    split_options += f" --kind {split.kind}" if split is not None and split.kind == "random" else ""
+    train_options = (f" --model {name}" if name else "") + ("" if seed is None else f" --seed {seed}")
+    collections = "COLLECTION..."
+    if record.dataset.manifest is not None:
+        names = sorted(set(record.dataset.manifest["collection"]) - {""})
+        collections = " ".join(shlex.quote(name) for name in names) if 0 < len(names) <= 4 else collections
+    return Reproduction(
+        commands=(
+            f"cxrlens curate {collections} --out {shlex.quote(dataset)}",
+            f"cxrlens split {shlex.quote(dataset)}{split_options}",
+            f"cxrlens train {shlex.quote(dataset)} --out {shlex.quote(run)}{train_options}",
+            f"cxrlens evaluate {shlex.quote(run)}",
+            f"cxrlens explain {shlex.quote(run)}",
+            f"cxrlens report {shlex.quote(run)}",
+        ),
+        facts=tuple((name, value) for name, value in facts if value),
+        versions=tuple(_versions(config)),
+    )
+
+
+def _versions(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Those that the training recorded; those of this machine, and said so, where it recorded none."""
+    recorded = config.get("versions")
+    if isinstance(recorded, Mapping) and recorded:
+        return [(str(name), str(value)) for name, value in recorded.items()]
+    found = [("cxrlens (writing this report)", __version__), ("Python", platform.python_version())]
+    for name in PACKAGES:
+        try:
+            found.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _find(config: Mapping[str, Any], key: str) -> Any:
+    options = config.get("options")
+    return config.get(key, options.get(key) if isinstance(options, Mapping) else None)

@@ -1,0 +1,89 @@
+"""``report.html`` of a run: one file with every picture inside, in plain words first and figures after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cxrlens.folders import RunFolder, write_atomically
+from cxrlens.labels import CLASSES
+from cxrlens.report import performance
+from cxrlens.report.augmented import augmented_examples
+from cxrlens.report.data_facts import data_facts
+from cxrlens.report.figures import SMALL_SOURCE, parse, split_metrics
+from cxrlens.report.findings import findings
+from cxrlens.report.headline import ORIGINAL, headline
+from cxrlens.report.limits import calibration_words, limits
+from cxrlens.report.mistakes import most_confident_mistakes
+from cxrlens.report.naming import Namer
+from cxrlens.report.records import RunRecord, read_run
+from cxrlens.report.rendering import render
+from cxrlens.report.reproduce import reproduction
+from cxrlens.report.splitting import split_facts
+from cxrlens.report.training_facts import training_facts
+from cxrlens.report.where_it_looked import gallery_of
+
+CONTENTS = (
+    ("result", "The result"),
+    ("data", "What went in"),
+    ("found", "What was found"),
+    ("split", "How it was divided"),
+    ("augmentation", "What training saw"),
+    ("training", "Training"),
+    ("figures", "How well it does"),
+    ("mistakes", "Mistakes"),
+    ("gradcam", "Where it looked"),
+    ("limits", "Limits"),
+    ("again", "The same again"),
+)
+
+
+def write_run_report(run: RunFolder) -> Path:
+    """Write ``report.html`` into the run folder; whatever is not made yet is named with the command that makes it.
+
+    No patient's id is written: images are named by file, and by hash where the file's name holds an id.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        RunError: the folder is no run folder, or one of another version.
+    """
+    path = run.root / "report.html"
+    write_atomically(path, render("run.html.j2", **_values(read_run(run))).encode())
+    return path
+
+
+def _values(record: RunRecord) -> dict[str, Any]:
+    namer = Namer.of(record.dataset.manifest)
+    data = data_facts(record.dataset.manifest) if record.dataset.manifest is not None else None
+    found, split, head = findings(record.dataset, namer), split_facts(record.dataset), headline(record)
+    shown = head.split if head else "test"
+    block = split_metrics(record.metrics, shown)
+    ece = parse(block.get("ece")) if block else None
+    return {
+        "contents": CONTENTS,
+        "name": record.folder.root.resolve().name,
+        "classes": CLASSES,
+        "synthetic": record.dataset.synthetic,
+        "problems": record.problems,
+        "headline": head,
+        "small_source": SMALL_SOURCE,
+        "data": data,
+        "findings": found,
+        "pairs_missing": record.dataset.pairs is None,
+        "split": split,
+        "augmentation": augmented_examples(record),
+        "training": training_facts(record),
+        "original": ORIGINAL,
+        "per_class": tuple(performance.PER_CLASS.values()),
+        "views": performance.split_views(record),
+        "external": performance.external_views(record),
+        "test_measured": shown == "test",
+        "calibration": calibration_words(ece.value if ece else None),
+        "plots": performance.plots(record.folder.figures, shown),
+        "mistakes": most_confident_mistakes(record, shown, namer),
+        "explanations": gallery_of(record, namer),
+        "limits": limits(record, data, split, head, found),
+        "again": reproduction(record, split),
+    }
