@@ -71,26 +71,28 @@ def _rib_pair(
         if window[0].start >= window[0].stop or window[1].start >= window[1].stop:
             continue
         w = g.cut(window)
-        front = (w.y - np.float32(jitter + head + drop)) > 0
-        x = (w.x - np.where(front, np.float32(0.8 * pose.yaw), np.float32(-0.8 * pose.yaw))) * np.float32(side)
-        y = w.y - np.float32(jitter + head + drop)
-        u, v = x / np.float32(half), y / np.float32(drop)
-        r = np.sqrt(u * u + v * v) + np.float32(1e-3)
-        gradient = np.sqrt((u / half) ** 2 + (v / drop) ** 2) / r
-        distance = np.abs(r - 1.0) / np.maximum(gradient, 1e-3)
-        cos = -v / r  # of the angle from the spine: 1 behind, -1 in front
-        sin2 = np.maximum(1.0 - cos * cos, 0.0)
-        in_plane = np.sqrt((half * cos) ** 2 + drop * drop * sin2)
-        along = np.minimum(np.sqrt(in_plane**2 + (reach * reach) * sin2) / np.maximum(in_plane, 0.5), 2.2)
-        seen = smoothstep(x, 0.8, 1.6) * np.where(
-            front, smoothstep(x, end_of_front * half - 0.3, end_of_front * half + 0.3), 1.0
-        )
-        size = np.where(front, np.float32(radius * 1.18), np.float32(radius))
-        scaled = distance / size
-        outer, inner = root(1.0 - scaled * scaled), root((1.0 - _CORTEX / radius) ** 2 - scaled * scaled)
-        weight = (2 * flat * radius) * along * seen * (x > 0)
-        cortical[window] += (outer - inner) * weight
-        spongy[window] += inner * weight
+        v = (w.y - np.float32(jitter + head + drop)) * np.float32(1 / drop)  # -1 behind, 1 in front
+        x = (w.x - np.float32(0.8 * pose.yaw) * v) * np.float32(side)
+        u = x * np.float32(1 / half)
+        square = u * u + v * v
+        band = 1.2 * radius / min(drop, half)
+        near = (square < (1 + band) ** 2) & (square > max(1 - band, 0.0) ** 2) & (x > 0.8)
+        x, u, v = x[near], u[near], v[near]
+        r = np.sqrt(square[near]) + np.float32(1e-3)
+        gradient = np.sqrt(u * u * np.float32(half**-2) + v * v * np.float32(drop**-2)) / r
+        scaled = np.abs(r - 1.0) / np.maximum(gradient, 1e-3)
+        scaled /= np.float32(radius) * (1.0 + 0.18 * smoothstep(v, -0.4, 0.6))
+        cos2 = (v / r) ** 2
+        sin2 = np.maximum(1.0 - cos2, 0.0)
+        in_plane = np.sqrt(np.float32(half * half) * cos2 + np.float32(drop * drop) * sin2)
+        along = np.sqrt(in_plane * in_plane + np.float32(reach * reach) * sin2) / np.maximum(in_plane, 0.5)
+        weight = (2 * flat * radius) * np.minimum(along, 2.2) * smoothstep(x, 0.8, 1.6)
+        front = smoothstep(x, end_of_front * half - 0.3, end_of_front * half + 0.3)
+        weight *= np.where(v > 0, front, np.float32(1.0))
+        scaled *= scaled
+        outer, inner = root(1.0 - scaled), root((1.0 - _CORTEX / radius) ** 2 - scaled)
+        cortical[window][near] += (outer - inner) * weight
+        spongy[window][near] += inner * weight
 
 
 def _clavicles(patient: Patient, pose: Pose, g: Grid, rng: np.random.Generator, cortical: Field, spongy: Field) -> None:
@@ -101,7 +103,7 @@ def _clavicles(patient: Patient, pose: Pose, g: Grid, rng: np.random.Generator, 
         tilt = float(rng.normal(0, 0.25))
         s = np.linspace(0.0, 1.0, 9)
         x = side * (1.7 + 13.6 * k * s) + 1.1 * pose.yaw
-        y = 3.4 * k + lift + tilt - 3.3 * k * s + 0.75 * np.sin(2 * np.pi * (s - 0.08)) * k
+        y = 4.0 * k + lift + tilt - 3.3 * k * s + 0.75 * np.sin(2 * np.pi * (s - 0.08)) * k
         window = g.window(float(x.min()) - 1, float(x.max()) + 1, float(y.min()) - 1.2, float(y.max()) + 1.2)
         w = g.cut(window)
         distance = path_distance(w, np.stack([x, y], axis=1))
@@ -109,8 +111,8 @@ def _clavicles(patient: Patient, pose: Pose, g: Grid, rng: np.random.Generator, 
         place = np.clip((np.abs(w.x - np.float32(1.1 * pose.yaw)) - 1.7) / np.float32(13.6 * k), 0, 1)
         distance = distance / (1.0 + 0.9 * (place - 0.55) ** 2)
         wall, inside = shell_chords(distance.astype(np.float32), 0.56 * k, 0.13)
-        cortical[window] += wall * np.float32(0.8)
-        spongy[window] += inside * np.float32(0.8)
+        cortical[window] += wall
+        spongy[window] += inside
 
 
 def _shoulder_blades(
@@ -144,7 +146,7 @@ def _shoulder_blades(
         cortical[window] += 0.5 * wall
         spongy[window] += 0.5 * inside
         head = (out + 6.6 * k, top + 2.0)
-        outer, inner = (ellipsoid(mirrored, head, (2.2 * s, 2.3 * s, 2.2 * s)) for s in (1.0, 0.94))
+        outer, inner = (ellipsoid(w, (side * head[0], head[1]), (2.2 * s, 2.3 * s, 2.2 * s)) for s in (1.0, 0.94))
         shaft_wall, shaft_inside = shell_chords(
             path_distance(mirrored, np.array([[head[0] + 0.2, head[1] + 1.0], [head[0] + 3.2, head[1] + 13.0]])),
             1.15,
@@ -170,14 +172,14 @@ def _spine(patient: Patient, pose: Pose, g: Grid, rng: np.random.Generator, cort
     u = x / waist
     inside = smoothstep(0.43 - np.abs(cell), -0.03, 0.03) * root(1.0 - u * u * u * u)
     plate = np.exp(-(((np.abs(cell) - 0.40) / 0.035) ** 2)).astype(np.float32) * root(1.0 - u * u * u * u)
-    spongy[window] += 2.1 * inside
-    cortical[window] += 0.13 * inside + 0.42 * plate
+    spongy[window] += 1.9 * inside
+    cortical[window] += 0.13 * inside + 0.30 * plate
     side_wall = np.exp(-(((np.abs(u) - 0.95) / 0.07) ** 2)).astype(np.float32) * smoothstep(
         0.45 - np.abs(cell), -0.05, 0.05
     )
     cortical[window] += 0.25 * side_wall
     cm_down = cell * np.float32(pitch)
-    for centre, across, down, amount in ((0.95 * k, 0.30, 0.48, 0.30), (0.0, 0.26, 0.62, 0.34)):
+    for centre, across, down, amount in ((0.95 * k, 0.30, 0.48, 0.17), (0.0, 0.26, 0.62, 0.20)):
         off = (np.abs(x) - np.float32(centre)) if centre else x - np.float32(pose.yaw * 0.5)
         shift = cm_down + (0.25 if centre else -0.55)
         r = np.sqrt((off / across) ** 2 + (shift / down) ** 2)

@@ -22,14 +22,14 @@ def consolidation(rng: np.random.Generator, severity: float, t: Thorax, g: Grid)
     r = np.sqrt((g.x - np.float32(seed[0])) ** 2 + (g.y - np.float32(seed[1])) ** 2)
     r = r + 0.55 * smooth_noise(rng, g.shape, 9) + 0.25 * smooth_noise(rng, g.shape, 22)
     extent = smoothstep((reach - r).astype(np.float32), -0.9, 0.25 * reach)
-    patchy = np.clip(1.0 + 0.12 * smooth_noise(rng, g.shape, 12) + 0.10 * smooth_noise(rng, g.shape, 30), 0.3, 1.25)
+    patchy = np.clip(1.0 + 0.10 * smooth_noise(rng, g.shape, 8) + 0.05 * smooth_noise(rng, g.shape, 30), 0.3, 1.2)
     filled = share * extent * patchy.astype(np.float32) * t.lung * np.float32(0.50 + 0.42 * severity)
     hilum = t.hilum_right if seed[0] < 0 else t.hilum_left
     aim = float(np.degrees(np.arctan2(seed[1] - hilum[1], seed[0] - hilum[0])))
     airways = draw_tree(
-        grow_tree(rng, hilum, np.array([aim - 14, aim + 12]), diameter=0.62, length=3.4, generations=4), g
+        grow_tree(rng, hilum, np.array([aim - 14, aim + 12]), diameter=0.42, length=3.6, generations=4), g
     )
-    open_air = np.minimum(airways * 1.1 * share * extent * smoothstep(t.lung, 0.5, 3.0), 0.55 * filled)
+    open_air = np.minimum(airways * 1.3 * share * extent * smoothstep(t.lung, 0.5, 3.0), 0.55 * filled)
     return (np.minimum(filled, 0.97 * t.lung) - open_air).astype(np.float32)
 
 

@@ -21,7 +21,7 @@ from cxrlens.sources.phantom.patient import Patient, sample_patient, sample_pose
 from cxrlens.sources.phantom.physics import Paths, attenuation, coefficients, expose
 from cxrlens.sources.phantom.thorax import build_thorax
 from cxrlens.sources.phantom.tuberculosis import mediastinal_pull
-from cxrlens.sources.phantom.vessels import draw_tree, pulmonary_vessels
+from cxrlens.sources.phantom.vessels import draw_tree, hilar_shadow, pulmonary_vessels
 
 SMALLEST = 48
 
@@ -80,7 +80,7 @@ def expose_patient(patient: Patient, visit: int, label: str, hospital: str, size
     width = size if h.aspect <= 1 else round(size / h.aspect)
     shape = (round(size * h.aspect) if h.aspect <= 1 else size, width)
     width_cm = 2 * (patient.half_width + patient.wall + h.margin) * (1 + float(rng.normal(0, 0.02)))
-    g = make_grid(patient, pose, shape, max(width_cm, 0.98 * (patient.lung_height + 6.5) / h.aspect))
+    g = make_grid(patient, pose, shape, max(width_cm, (patient.lung_height + 9.0) / h.aspect))
     if label == TUBERCULOSIS:
         pull = mediastinal_pull(patient)
         g = Grid((g.x - pull * np.exp(-(((g.y - 4.0) / 5.0) ** 2) - (g.x / 6.0) ** 2)).astype(np.float32), g.y, g.cm)
@@ -90,7 +90,9 @@ def expose_patient(patient: Patient, visit: int, label: str, hospital: str, size
     lesions = build_lesions(label, patient, visit, thorax, g)
     added = lesions.total(g.shape)
     aerated = np.minimum(thorax.lung * np.float32(0.3), 1.0)
-    vessels = draw_tree(pulmonary_vessels(patient.rng("vessels"), thorax.hilum_right, thorax.hilum_left), g) * aerated
+    hila = (thorax.hilum_right, thorax.hilum_left)
+    vessels = draw_tree(pulmonary_vessels(patient.rng("vessels"), *hila), g)
+    vessels = np.maximum(vessels, 0.6 * vessels + hilar_shadow(g, *hila)) * aerated
     # Where a lesion fills the lung, vessels no longer stand out against it.
     vessels = vessels * np.clip(1.0 - added / np.maximum(thorax.lung, 0.5), 0.0, 1.0)
     texture = thorax.lung * (0.016 * smooth_noise(patient.rng("texture", 2), g.shape, 60))

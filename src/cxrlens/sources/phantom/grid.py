@@ -13,6 +13,7 @@ from cxrlens.sources.phantom.patient import Patient, Pose
 Field = NDArray[np.float32]
 """(H, W) float32; most are path lengths along the ray, in cm."""
 
+_CENTRE = 12.5  # cm below the apices, about T7: where the beam is centred
 _WARP = 0.28  # cm: how far a low-frequency deformation moves anatomy, so that no arc is a perfect ellipse
 
 
@@ -56,14 +57,13 @@ def make_grid(patient: Patient, pose: Pose, shape: tuple[int, int], width_cm: fl
     rows, columns = shape
     cm = width_cm / columns
     x = (np.arange(columns, dtype=np.float32) + 0.5) * cm - width_cm / 2 - pose.shift_x
-    # The field is centred on the lungs; 12 cm below the apices is about T7.
-    y = (np.arange(rows, dtype=np.float32) + 0.5) * cm - rows * cm / 2 + 12.0 - pose.shift_y
+    y = (np.arange(rows, dtype=np.float32) + 0.5) * cm - rows * cm / 2 + _CENTRE - pose.shift_y
     c, s = np.float32(np.cos(np.radians(pose.roll))), np.float32(np.sin(np.radians(pose.roll)))
-    xx, yy = np.meshgrid(x, y - 12.0)
+    xx, yy = np.meshgrid(x, y - _CENTRE)
     warp_x, warp_y = smooth_noise(patient.rng("texture"), shape, 5), smooth_noise(patient.rng("texture", 1), shape, 5)
     return Grid(
         x=(c * xx + s * yy + _WARP * warp_x).astype(np.float32),
-        y=(c * yy - s * xx + 12.0 + _WARP * warp_y).astype(np.float32),
+        y=(c * yy - s * xx + _CENTRE + _WARP * warp_y).astype(np.float32),
         cm=float(cm),
     )
 
@@ -76,23 +76,34 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -
 
 
 def smoothstep(value: Field, low: float, high: float) -> Field:
-    """0 below ``low``, 1 above ``high``, a cubic ramp between."""
-    t = np.clip((value - low) / np.float32(high - low), 0.0, 1.0)
-    return (t * t * (3.0 - 2.0 * t)).astype(np.float32)
+    """0 below ``low``, 1 above ``high``, a cubic ramp between; the other way round where ``high`` is the lower."""
+    t = value - np.float32(low)
+    t *= np.float32(1.0 / (high - low))
+    np.clip(t, 0.0, 1.0, out=t)
+    ramp = t * t
+    t *= np.float32(-2.0)
+    t += np.float32(3.0)
+    ramp *= t
+    return ramp
 
 
 def root(value: Field) -> Field:
     """Square root, 0 for what is negative: half the chord of a sphere of unit radius is root(1 − r²)."""
-    return np.sqrt(np.maximum(value, 0.0)).astype(np.float32)
+    rounded: Field = np.maximum(value, np.float32(0.0))
+    return np.sqrt(rounded, out=rounded)
 
 
 def ellipsoid(g: Grid, at: tuple[float, float], axes: tuple[float, float, float], tilt: float = 0.0) -> Field:
     """Chord of the ray through an ellipsoid: semi-axes across, down and along the ray; ``tilt`` degrees clockwise."""
+    chord = np.zeros(g.shape, np.float32)
+    reach = max(axes[0], axes[1])
+    window = g.window(at[0] - reach, at[0] + reach, at[1] - reach, at[1] + reach)
     c, s = float(np.cos(np.radians(tilt))), float(np.sin(np.radians(tilt)))
-    dx, dy = g.x - np.float32(at[0]), g.y - np.float32(at[1])
-    u = (dx * np.float32(c) + dy * np.float32(s)) / np.float32(axes[0])
-    v = (dy * np.float32(c) - dx * np.float32(s)) / np.float32(axes[1])
-    return np.float32(2 * axes[2]) * root(1.0 - u * u - v * v)
+    dx, dy = g.x[window] - np.float32(at[0]), g.y[window] - np.float32(at[1])
+    u = dx * np.float32(c / axes[0]) + dy * np.float32(s / axes[0])
+    v = dy * np.float32(c / axes[1]) - dx * np.float32(s / axes[1])
+    chord[window] = np.float32(2 * axes[2]) * root(1.0 - u * u - v * v)
+    return chord
 
 
 def path_distance(g: Grid, points: NDArray[np.float64]) -> Field:

@@ -32,7 +32,7 @@ def develop(
     t = (picture - np.float32(low)) / np.float32(span) + np.float32(look.brightness + rng.normal(0, 0.025))
     # The toe and shoulder of a film's characteristic curve; digital machines imitate it.
     steep = np.float32(3.1 * look.contrast * wobble)
-    curve = 1.0 / (1.0 + np.exp(-steep * (t - np.float32(0.52))))
+    curve = 1.0 / (1.0 + np.exp(-steep * (t - np.float32(0.40))))
     picture = np.float32(look.black) + np.float32(look.white - look.black) * curve
     picture = picture * smoothstep(density, 0.02, 0.9) + np.float32(look.black) * (1 - smoothstep(density, 0.02, 0.9))
     return np.clip(picture, 0, 1).astype(np.float32)
@@ -41,12 +41,12 @@ def develop(
 def finish(picture: Field, look: Look, cm: float, rng: np.random.Generator) -> Field:
     """Everything that is put on top of the developed picture: markers, blades, the light box, grain."""
     picture = picture.copy()
+    if look.border:
+        picture = _collimate(picture, look.border, rng, soft=1.6 if look.film else 0.5)
     if look.marker != "none" and rng.random() < 0.85:
         _mark(picture, look.marker, cm, rng)
     if look.film:
         picture = _light_box(picture, rng)
-    if look.border:
-        picture = _collimate(picture, look.border, rng, soft=1.6 if look.film else 0.5)
     if look.grain:
         grain = rng.standard_normal(picture.shape, dtype=np.float32)
         picture = picture + np.float32(look.grain) * cv2.GaussianBlur(grain, (0, 0), 0.7) * np.float32(1.6)

@@ -109,6 +109,6 @@ def sample_pose(patient: Patient, visit: int, *, portable: bool) -> Pose:
         roll=float(rng.normal(0.0, 1.0)) * loose,
         shift_x=float(rng.normal(0.0, 0.5)) * loose,
         shift_y=float(rng.normal(0.0, 0.7)) * loose,
-        heart_magnification=float(rng.normal(1.14, 0.03)) if portable else 1.0,
+        heart_magnification=float(rng.normal(1.09, 0.02)) if portable else 1.0,
         scapula_in=float(rng.normal(2.2, 0.7)) if portable else float(rng.normal(0.0, 0.7)),
     )

@@ -97,15 +97,16 @@ def _below_domes(patient: Patient, g: Grid, right: float, left: float, rng: np.r
     w = patient.half_width
     steep = float(rng.normal(1.0, 0.12))
     total = np.zeros(g.shape, np.float32)
+    central = np.exp(-((g.x / 4.0) ** 2))
     for side, top, centre in ((-1, right, -0.47 * w), (1, left, 0.50 * w)):
         d = g.x - np.float32(centre)
         lateral = d * np.float32(side)
         d2 = d * d
-        drop = np.where(lateral > 0, 0.055 * d2 + 0.0011 * d2 * d2, 0.028 * d2) * np.float32(steep)
+        drop = np.where(lateral > 0, 0.045 * d2 + 0.0008 * d2 * d2, 0.024 * d2) * np.float32(steep)
         height = g.y - np.float32(top) - drop
         chord = 2.0 * root(2.0 * np.float32(7.5) * height)
-        here = g.x * np.float32(side) > 0
-        total = np.where(here, chord, total)
+        # The domes meet in the central tendon, on which the heart lies: no lung reaches between them.
+        total += chord * (1.0 + 2.0 * central) * smoothstep(g.x * np.float32(side), -1.8, 1.8)
     return total.astype(np.float32)
 
 
@@ -114,10 +115,10 @@ def _heart(patient: Patient, pose: Pose, g: Grid, dome: float) -> Field:
     k = patient.heart * pose.heart_magnification
     squat = 1.0 + 0.8 * (0.97 - pose.inspiration)  # in a shallow breath the heart lies flatter
     x = 2.3 * k + 0.5 * pose.yaw
-    y = dome - 4.1 * k
-    left = ellipsoid(g, (x, y), (6.4 * k * squat, 4.7 * k / squat, 5.4 * k), 36 - 20 * (squat - 1))
-    right = ellipsoid(g, (x - 3.2 * k, y - 0.6 * k), (3.2 * k * squat, 4.4 * k, 4.4 * k), -8)
-    trunk = ellipsoid(g, (x - 0.1 * k, y - 5.0 * k), (2.9 * k, 3.6 * k, 3.2 * k), 20)
+    y = dome - 3.1 * k
+    left = ellipsoid(g, (x, y), (6.4 * k * squat, 4.8 * k / squat, 5.8 * k), 40 - 20 * (squat - 1))
+    right = ellipsoid(g, (x - 2.9 * k, y - 0.8 * k), (3.2 * k * squat, 4.4 * k, 4.4 * k), -8)
+    trunk = ellipsoid(g, (x - 1.2 * k, y - 4.6 * k), (3.1 * k, 5.2 * k, 3.6 * k), -14)
     return np.maximum(np.maximum(left, right), trunk)
 
 
@@ -133,12 +134,15 @@ def _mediastinum(patient: Patient, pose: Pose, g: Grid) -> tuple[Field, float]:
     left = 2.2 * k * wide + 0.5 * smoothstep(y, 4.5, 0.5) + 0.3 * smoothstep(y, 8.0, 12.0)
     x = g.x - np.float32(a)
     u = np.where(x < 0, x / cava, x / left)
-    column = np.float32(patient.depth) * root(1.0 - u * u)
+    # Above the arch the veins and the neck's fat thin out sideways; below it the borders are those of vessels.
+    rounded = np.maximum(1.0 - u * u, 0.0)
+    thin = smoothstep(y, 7.0, 0.5)
+    column = np.float32(0.55 * patient.depth) * (root(rounded) * (1.0 - thin) + rounded * thin)
     knob = ellipsoid(g, (2.0 * k * wide + a, knob_y), (patient.knob * wide, patient.knob * 1.1, 3.4))
     aorta = np.array([[2.4 * k + a, knob_y], [2.5 * k + a, 11.0], [1.6 * k + a, 22.0]])
     window = g.window(0.0, 5.0, knob_y - 2, 24.0)
     descending = np.zeros(g.shape, np.float32)
-    descending[window] = 1.9 * tube_chord(path_distance(g.cut(window), aorta), 1.25 * k)
+    descending[window] = 1.5 * tube_chord(path_distance(g.cut(window), aorta), 1.25 * k)
     return np.maximum(np.maximum(column, knob), descending).astype(np.float32), carina
 
 
@@ -150,13 +154,15 @@ def _body(patient: Patient, g: Grid, ax: Field, width: Field) -> Field:
     u = ax / outer
     u2 = u * u
     belly = 1.0 + 0.10 * smoothstep(g.y, 14.0, 26.0)
-    trunk = (np.float32(patient.depth) + 2.2 * wall) * belly * root(1.0 - u2 * u) * smoothstep(g.y, -3.5, 7.0)
+    trunk = (np.float32(patient.depth) + 2.2 * wall) * belly * root(1.0 - u2 * u) * (
+        0.58 + 0.42 * smoothstep(g.y, -2.0, 12.0)
+    )
     neck_half = 5.2 + 0.9 * smoothstep(g.y, -5.0, 0.0)
     n = ax / neck_half
-    neck = 11.5 * root(1.0 - n * n)
+    neck = 13.0 * root(1.0 - n * n)
     # The trapezius falls from the neck to the shoulder; its thickness grows from nothing at the skin line.
     slope = g.y + 5.0 - 0.36 * np.maximum(ax - 4.0, 0.0) + 0.004 * (ax - 4.0) ** 2
-    shoulder = np.minimum(2.0 * root(2.0 * 3.0 * slope), 10.5 + 0.6 * wall)
+    shoulder = np.minimum(2.0 * root(2.0 * 4.0 * slope), 14.5 + 0.6 * wall)
     arm_line = 15.8 + 0.42 * (g.y - 6.0)  # the axilla: below it the space beside the chest is air
     shoulder = shoulder * smoothstep(g.y - 10.0 - 0.55 * (ax - base - wall), 2.5, -2.5)
     arm = 9.0 * root(1.0 - ((ax - arm_line - 4.6) / 4.2) ** 2) * smoothstep(g.y, 2.0, 6.0)
@@ -168,13 +174,14 @@ def _air(pose: Pose, g: Grid, carina: float, dome_left: float, body: Field, rng:
     a = 0.35 * pose.yaw
     total = np.zeros(g.shape, np.float32)
     tubes = (
-        (0.88, [[a, -9.0], [a - 0.05, 2.0], [a - 0.4, carina - 1.5], [a - 0.15, carina]]),
+        (0.82, [[a, -12.0], [a - 0.05, 2.0], [a - 0.4, carina - 1.5], [a - 0.15, carina]]),
         (0.68, [[a - 0.15, carina], [a - 2.3, carina + 1.7], [a - 3.9, carina + 3.6]]),
         (0.58, [[a - 0.15, carina], [a + 2.4, carina + 1.3], [a + 4.3, carina + 2.1]]),
     )
     for radius, points in tubes:
         track = np.array(points)
-        window = g.window(*track[:, 0][[track[:, 0].argmin(), track[:, 0].argmax()]], track[0, 1], track[-1, 1])
+        x = track[:, 0]
+        window = g.window(float(x.min()) - 1, float(x.max()) + 1, track[0, 1] - 1, track[-1, 1] + 1)
         total[window] = np.maximum(total[window], tube_chord(path_distance(g.cut(window), track), radius))
     size = float(np.clip(rng.normal(0.9, 0.35), 0.2, 1.6))
     at = (float(rng.normal(6.3, 0.7)), dome_left + 1.1 + 1.25 * size)
@@ -187,11 +194,11 @@ def _breasts(patient: Patient, g: Grid, rng: np.random.Generator) -> Field:
     total = np.zeros(g.shape, np.float32)
     if patient.breast <= 0:
         return total
-    low = float(rng.normal(16.0, 1.2))
+    low = float(rng.normal(14.6, 1.0))
     r = 4.6 + 0.45 * patient.breast
     for side in (-1, 1):
         at = (side * 0.60 * patient.half_width, low + float(rng.normal(0, 0.3)))
-        half = 0.5 * ellipsoid(g, at, (r, r * 1.05, patient.breast), side * 12.0)
+        half = 0.42 * ellipsoid(g, at, (r, r * 1.05, patient.breast), side * 12.0)
         # The upper half thins out into the chest wall; only the lower fold has an edge.
         total += half * smoothstep(g.y, at[1] - r, at[1] + 0.35 * r)
     return total

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxrlens.sources.phantom.grid import Field, Grid
 
 _UNIT = 160.0  # grey values a centimetre on the drawing canvas: 8 bits reach 1.6 cm
-_FINE = 3  # the canvas is this much finer than the picture
+_FINE = 2  # the canvas is this much finer than the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,29 @@ def draw_tree(tree: Tree, g: Grid) -> Field:
     end = np.rint((tree.end + origin) * per_cm * 16).astype(np.int32)
     lines = np.stack([start, end], axis=1)
     grey = np.clip(tree.diameter * _UNIT, 2, 255)
-    level = np.maximum(np.rint(np.log2(grey / 2.0) * 3.0), 0).astype(int)
+    level = np.maximum(np.rint(np.log2(grey / 2.0) * 2.0), 0).astype(int)
     for step in np.unique(level):  # thin first: thick ones lie on top
-        value = float(2.0 ** (step / 3.0) * 2.0)
+        value = float(2.0 ** (step / 2.0) * 2.0)
         thickness = max(1, round(value / _UNIT * per_cm))
         # Thinner than a canvas pixel: drawn a pixel wide with less in it.
         fill = value * min(1.0, value / _UNIT * per_cm)
         cv2.polylines(canvas, list(lines[level == step]), False, int(min(max(fill, 1), 255)), thickness, cv2.LINE_AA, 4)
-    small = cv2.resize(canvas, (columns, rows), interpolation=cv2.INTER_AREA)
-    return (small.astype(np.float32) * np.float32(0.8 / _UNIT)).astype(
-        np.float32
-    )  # 0.8 ≈ π/4: mean chord of a round tube
+    small = cv2.resize(canvas, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.GaussianBlur(small, (0, 0), max(0.06 / g.cm, 0.3))
+    # Artery and vein run together: more than π/4 of the diameter, which is a round tube's mean chord.
+    return np.asarray(small * np.float32(1.25 / _UNIT), dtype=np.float32)
+
+
+def hilar_shadow(g: Grid, hilum_right: tuple[float, float], hilum_left: tuple[float, float]) -> Field:
+    """(H, W) cm: the main pulmonary arteries where they turn into the lungs, too close together to draw one by one."""
+    shadow = np.zeros(g.shape, np.float32)
+    for (x, y), side in ((hilum_right, -1.0), (hilum_left, 1.0)):
+        window = g.window(x - 4, x + 4, y - 4, y + 5)
+        w = g.cut(window)
+        dy = w.y - np.float32(y + 0.4)
+        dx = w.x - np.float32(x) - np.float32(0.10 * side) * dy  # it follows the heart outwards as it falls
+        shadow[window] += np.float32(1.5) * np.exp(-((dx / 0.95) ** 2) - (dy / 2.0) ** 2)
+    return shadow
 
 
 def pulmonary_vessels(
@@ -94,7 +106,7 @@ def pulmonary_vessels(
         headings = np.array([-80.0, -58.0, -30.0, -5.0, 20.0, 42.0, 60.0, 76.0, 92.0])
         if mirror:
             headings = 180.0 - headings
-        parts.append(grow_tree(rng, hilum, headings, diameter=0.62, length=3.6, generations=6))
+        parts.append(grow_tree(rng, hilum, headings, diameter=0.78, length=3.9, generations=5))
         stem = np.array([100.0, 85.0]) if mirror else np.array([78.0, 92.0])
-        parts.append(grow_tree(rng, (hilum[0], hilum[1] - 0.4), stem, diameter=1.25, length=3.0, generations=2))
+        parts.append(grow_tree(rng, (hilum[0], hilum[1] - 0.4), stem, diameter=0.95, length=3.0, generations=3))
     return Tree(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("start", "end", "diameter")))
