@@ -11,8 +11,8 @@ from cxrlens.errors import CollectionError, CxrlensError
 from cxrlens.labels import parse_label
 from cxrlens.sources.class_folders import ClassFolders
 from cxrlens.sources.facts import age_of, sex_of, view_of
+from cxrlens.sources.file_names import label_of_name, patient_of_table
 from cxrlens.sources.filetype import read_head, sniff
-from cxrlens.sources.patients import patient_of_table
 from cxrlens.sources.tables import FileIndex, Table, read_table
 from cxrlens.sources.walk import DICOM_SUFFIXES, Walked, walk
 
@@ -145,6 +145,7 @@ def _row(path: Path, name: str, told: dict[str, str] | None, folders: ClassFolde
         label = labels.get(written) or parse_label(written) or ""
     else:
         label, written = folders.label(path)
+        label = label or label_of_name(path.stem)
     modality = (told.get("modality") or header.get("modality", "")).upper()
     return {
         "path": str(path),

@@ -7,7 +7,6 @@ Stored values pass the grey-scale pipeline in the order of PS3.4 section N.2: Mo
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +52,18 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
     Raises:
         UnreadableImageError: no image, many frames, an unknown transfer syntax, a missing decoder, torn pixels.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # pydicom warns of each small breach of the standard; what matters is noted below
-        dataset = _parse(data, path, stop_before_pixels=False)
-        _check_image(dataset, path, limits)
-        notes: list[str] = []
-        stored = _decode(dataset, path)
-        try:
-            pixels, tint = _render(stored, dataset, notes)
-            colour = "grey" if stored.ndim == 2 else "rgb"
-            bits = int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 8)
-        except _MALFORMED as error:
-            raise UnreadableImageError(
-                path, f"has a broken grey-scale description ({_short(error)})", _AGAIN
-            ) from error
-        metadata = _metadata(dataset)
-        modality = str(dataset.get("Modality") or "")
+    dataset = _parse(data, path, stop_before_pixels=False)
+    _check_image(dataset, path, limits)
+    notes: list[str] = []
+    stored = _decode(dataset, path)
+    try:
+        pixels, tint = _render(stored, dataset, notes)
+        colour = "grey" if stored.ndim == 2 else "rgb"
+        bits = int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 8)
+    except _MALFORMED as error:
+        raise UnreadableImageError(path, f"has a broken grey-scale description ({_short(error)})", _AGAIN) from error
+    metadata = _metadata(dataset)
+    modality = str(dataset.get("Modality") or "")
     if modality not in _PROJECTION:
         notes.append(f"modality {modality or 'not told'}: no CR or DX")
     return Radiograph(pixels, str(path), "DICOM", bits, colour, tint, metadata, tuple(notes))
@@ -82,10 +75,8 @@ def read_header(path: Path) -> dict[str, str]:
     Raises:
         UnreadableImageError: the file is no DICOM.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = _parse(path, path, stop_before_pixels=True)
-        return {**_metadata(dataset), "modality": str(dataset.get("Modality") or "")}
+    dataset = _parse(path, path, stop_before_pixels=True)
+    return {**_metadata(dataset), "modality": str(dataset.get("Modality") or "")}
 
 
 def _parse(source: bytes | Path, path: Path, *, stop_before_pixels: bool) -> Dataset:

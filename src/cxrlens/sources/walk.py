@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,20 +19,8 @@ _DOCUMENTS = frozenset(
     {".txt", ".md", ".pdf", ".json", ".xml", ".zip", ".xlsx", ".xls", ".html", ".py", ".ipynb", ".npy", ".parquet"}
 )
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "lost+found", "node_modules", "__pycache__"})
-_MASKS = frozenset(
-    {
-        "mask",
-        "masks",
-        "lung_masks",
-        "lungmasks",
-        "lung masks",
-        "segmentation",
-        "segmentations",
-        "lesion_masks",
-        "leftmask",
-        "rightmask",
-    }
-)
+_MASKS = re.compile(r"(?:^|[^a-z])(?:[a-z]*masks?|segmentations?)$", re.IGNORECASE)
+"""Names such as ``masks``, ``lung_masks``, ``leftMask``, ``lungVAE-masks``."""
 
 
 @dataclass(slots=True)
@@ -69,7 +58,7 @@ def walk(root: Path) -> Walked:
             continue
         entered.add(real)
         folders[:] = sorted(name for name in folders if not _is_litter(name))
-        if here != root and here.name.lower() in _MASKS:
+        if here != root and _MASKS.search(here.name):
             folders.clear()
             found.masks[here] = sum(1 for name in files if not _is_litter(name))
             continue

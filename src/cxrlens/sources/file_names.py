@@ -1,8 +1,10 @@
-"""Patient identifiers that documented file names carry. An unknown patient stays unknown: nothing is invented."""
+"""What documented file names say of patient and finding. An unknown patient stays unknown: nothing is invented."""
 
 from __future__ import annotations
 
 import re
+
+from cxrlens.labels import NORMAL, TUBERCULOSIS
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # NIH ChestX-ray14: patient of 8 digits, follow-up number of 3 (its README, "Image Index").
@@ -16,6 +18,20 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^MCUCXR_(?P<id>\d{4})_[01]$"), "montgomery-{id}"),
     (re.compile(r"^CHNCXR_(?P<id>\d{4})_[01]$"), "shenzhen-{id}"),
 )
+
+
+_NLM_LABEL = re.compile(r"^(?:MCUCXR|CHNCXR)_\d{4}_(?P<finding>[01])$")
+"""Montgomery and Shenzhen have no table of labels: the last digit is 0 for normal, 1 for tuberculosis."""
+
+
+def label_of_name(stem: str) -> str:
+    """Class that a documented file name carries, or blank.
+
+    Args:
+        stem: file name without suffix.
+    """
+    match = _NLM_LABEL.match(stem)
+    return "" if match is None else TUBERCULOSIS if match["finding"] == "1" else NORMAL
 
 
 def patient_of_name(stem: str) -> str:
