@@ -1,0 +1,40 @@
+"""Collections to begin with: synthetic ones, or public ones that are downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from cxrlens.progress import rich_progress
+from cxrlens.sources.fetch import fetch
+from cxrlens.sources.phantom import PhantomOptions, write_phantom
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomRequest:
+    """How many synthetic radiographs, of which side in pixels, from which seed."""
+
+    images: int = 480
+    size: int = 256
+    seed: int = 0
+
+
+def phantom(out: Path, request: PhantomRequest, console: Console) -> int:
+    """Write synthetic collections; returns how many things were passed over (none)."""
+    options = PhantomOptions(images=request.images, seed=request.seed, size=request.size)
+    write_phantom(out, options, rich_progress)
+    console.print(
+        f"{request.images} SYNTHETIC radiographs lie in {out / 'collections'}, the truth about them in {out / 'truth'}"
+    )
+    console.print(f"next: cxrlens curate {out / 'collections'}/* --out DATASET")
+    return 0
+
+
+def fetch_set(name: str, out: Path, console: Console) -> int:
+    """Download a public set; returns how many things were passed over (none: a fetch is done or it fails)."""
+    folder = fetch(name, out, rich_progress)
+    console.print(f"{name} lies in {folder}")
+    console.print(f"next: cxrlens curate {folder} --out DATASET")
+    return 0

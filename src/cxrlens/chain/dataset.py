@@ -1,0 +1,98 @@
+"""From collections to a dataset folder: scan, curate, pack, split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cxrlens.batches import pack
+from cxrlens.chain.saying import passed_over
+from cxrlens.curation import CurationOptions, curate
+from cxrlens.errors import CollectionError
+from cxrlens.folders import DatasetFolder, write_json
+from cxrlens.manifest import kept, write_manifest
+from cxrlens.preprocessing import Preprocessing
+from cxrlens.progress import rich_progress
+from cxrlens.report import write_curation_report
+from cxrlens.sources import ScanOptions, scan
+from cxrlens.sources.phantom import is_synthetic
+from cxrlens.split import SplitOptions, split
+
+
+@dataclass(frozen=True, slots=True)
+class CurateRequest:
+    """What the user decides.
+
+    Args:
+        keep: flags or patterns of paths that stay though curation would exclude them.
+        drop: flags or patterns of paths that go though curation would keep them.
+        columns: manifest's name → column of the metadata tables.
+        labels: a set's own class name → one of the four classes.
+    """
+
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def curate_collections(collections: Sequence[Path], out: Path, request: CurateRequest, console: Console) -> int:
+    """Write a dataset folder; returns how many files or folders were passed over."""
+    found = scan(collections, ScanOptions(columns=request.columns, labels=request.labels))
+    for note in found.notes:
+        console.print(f"[dim]{note}[/]")
+    if not len(found.manifest):
+        first = str(found.problems[0]) if found.problems else "no image files"
+        raise CollectionError(
+            ", ".join(map(str, collections)), f"no images were found ({first})", "give folders that hold radiographs"
+        )
+    done = curate(found.manifest, CurationOptions(keep=request.keep, drop=request.drop), rich_progress)
+    dataset = DatasetFolder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    counts = {**done.counts, "synthetic": is_synthetic(done.manifest["path"])}
+    done.pairs.to_csv(dataset.pairs_path, index=False)
+    write_json(dataset.curation_path, counts)
+    dataset.split_path.unlink(missing_ok=True)  # of an earlier curation: it would describe other images
+    write_manifest(done.manifest, dataset.manifest_path)
+    pack(done.manifest, Preprocessing(), dataset.packed_folder, rich_progress)
+    report = write_curation_report(dataset)
+    _say_counts(counts, len(done.manifest), len(kept(done.manifest)), console)
+    console.print(f"dataset: {out}   report: {report}")
+    console.print(f"next: cxrlens split {out}")
+    return passed_over(console, [*found.problems, *done.problems])
+
+
+def split_dataset(root: Path, options: SplitOptions, console: Console) -> int:
+    """Fill the manifest's split; returns how many things were passed over (none)."""
+    dataset = DatasetFolder(root)
+    result = split(dataset.manifest(), options)
+    write_manifest(result.manifest, dataset.manifest_path)
+    write_json(dataset.split_path, result.report)
+    write_curation_report(dataset)
+    sizes = kept(result.manifest)["split"].value_counts()
+    console.print(
+        "split: " + ", ".join(f"{sizes.get(name, 0)} {name}" for name in ("train", "validation", "calibration", "test"))
+    )
+    for line in _sentences(result.report):
+        console.print(line)
+    console.print(f"next: cxrlens train {root} --out RUN")
+    return 0
+
+
+def _say_counts(counts: Mapping[str, Any], images: int, left: int, console: Console) -> None:
+    console.print(f"{images} images found, {left} kept" + (" (SYNTHETIC radiographs)" if counts["synthetic"] else ""))
+    for reason, number in counts.get("excluded", {}).items():
+        console.print(f"  {number:>6}  excluded: {reason}")
+
+
+def _sentences(report: Mapping[str, Any]) -> list[str]:
+    """What the split report says in words."""
+    shared = report["shared"]
+    counted = ", ".join(
+        f"{number} shared {what.replace('_', ' ')}" for what, number in shared.items() if isinstance(number, int)
+    )
+    return [f"kind: {report['kind']}: {report['basis']}", counted, report["patients_in_words"], *report["warnings"]]

@@ -1,0 +1,118 @@
+"""From a dataset folder to a run folder, and what can be asked of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cxrlens import RESEARCH_ONLY
+from cxrlens.chain.saying import passed_over, spoken
+from cxrlens.chain.settings import training_options
+from cxrlens.errors import CxrlensError, RunError
+from cxrlens.evaluation import EvaluationOptions, evaluate
+from cxrlens.explanation import ExplainOptions, explain, gallery, score_localisation
+from cxrlens.folders import DatasetFolder, RunFolder
+from cxrlens.progress import rich_progress
+from cxrlens.report import write_curation_report, write_model_card, write_run_report
+from cxrlens.training import train
+from cxrlens.training.console import ConsoleObserver
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """Side in pixels, training options by name (see :func:`training_options`), and whether to go on with a killed run."""
+
+    size: int = 128
+    options: Mapping[str, Any] = field(default_factory=dict)
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRequest:
+    """Images (none: the gallery of the test part), method, class to explain, folder, and lesion masks to score against."""
+
+    images: tuple[Path, ...] = ()
+    method: str = "grad-cam"
+    target: str | None = None
+    out: Path | None = None
+    annotations: Path | None = None
+
+
+def train_run(dataset: Path, out: Path, request: TrainRequest, console: Console) -> int:
+    """Train; returns how many things were passed over (none)."""
+    options = training_options(request.size, request.options)
+    train(
+        DatasetFolder(dataset),
+        out,
+        options,
+        observer=ConsoleObserver(console),
+        progress=rich_progress,
+        resume=request.resume,
+    )
+    console.print(f"run: {out}   curves: {out / 'curves.png'}")
+    console.print(f"next: cxrlens evaluate {out}")
+    return 0
+
+
+def evaluate_run(root: Path, dataset: Path | None, resamples: int, console: Console) -> int:
+    """Measure; returns how many images were passed over."""
+    other = DatasetFolder(dataset) if dataset is not None else None
+    metrics = evaluate(RunFolder(root), EvaluationOptions(dataset=other, resamples=resamples), rich_progress)
+    for split in ("external", "test", "validation", "train"):
+        block = metrics.get(split)
+        if not block or not block.get("n"):
+            continue
+        console.print(f"[bold]{split}[/] (n = {block['n']}; {block['meaning']})")
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc", "ece"):
+            console.print(f"  {name.replace('_', ' '):<18} {spoken(block[name])}")
+        for source, figures in block["per_source"].items():
+            console.print(f"    {source:<24} accuracy {spoken(figures['accuracy'])}, n = {figures['n']}")
+    console.print(f"95 % intervals, bootstrap by patient. {RESEARCH_ONLY}")
+    console.print(f"next: cxrlens explain {root}")
+    return passed_over(console, _problems(metrics))
+
+
+def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
+    """Draw heat-maps; returns how many images were passed over."""
+    run = RunFolder(root)
+    problems: list[CxrlensError] = []
+    if request.images:
+        options = ExplainOptions(method=request.method, target=request.target, out=request.out)
+        for done in explain(run, request.images, options, rich_progress):
+            if done.problem is not None:
+                problems.append(done.problem)
+                continue
+            shares = ", ".join(f"{name} {p:.2f}" for name, p in done.probabilities.items())
+            console.print(f"{done.path}: {done.predicted} ({shares}) → {done.figure}")
+    else:
+        gallery(run, progress=rich_progress)
+        console.print(f"gallery: {run.explanations}")
+    if request.annotations is not None:
+        scores = score_localisation(run, request.annotations, method=request.method, progress=rich_progress)
+        console.print(f"localisation: {scores}")
+    console.print(RESEARCH_ONLY)
+    console.print(f"next: cxrlens report {root}")
+    return passed_over(console, problems)
+
+
+def write_report(root: Path, console: Console) -> int:
+    """Write the report of a run folder or of a dataset folder; returns how many things were passed over (none)."""
+    run, dataset = RunFolder(root), DatasetFolder(root)
+    if run.config_path.is_file():
+        console.print(f"report: {write_run_report(run)}")
+        console.print(f"model card: {write_model_card(run)}")
+    elif dataset.manifest_path.is_file():
+        console.print(f"report: {write_curation_report(dataset)}")
+    else:
+        raise RunError(
+            root, "is neither a run folder nor a dataset folder", "make one with 'cxrlens curate' or 'cxrlens train'"
+        )
+    return 0
+
+
+def _problems(metrics: Mapping[str, Any]) -> list[CxrlensError]:
+    return [RunError("evaluate", str(line), "see the dataset's report") for line in metrics.get("problems", [])]

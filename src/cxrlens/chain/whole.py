@@ -1,0 +1,83 @@
+"""The whole chain in a row: on one's own collections, or on synthetic ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from cxrlens.chain.collecting import PhantomRequest, phantom
+from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset
+from cxrlens.chain.network import ExplainRequest, TrainRequest, evaluate_run, explain_run, train_run, write_report
+from cxrlens.folders import DatasetFolder, RunFolder
+from cxrlens.split import SplitOptions
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRequest:
+    """Architecture, epochs and seed; everything else is the commands' default."""
+
+    model: str = "plain"
+    size: int = 128
+    epochs: int = 30
+    seed: int = 0
+    annotations: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRequest:
+    """How many synthetic radiographs, at most how many epochs, and the seed."""
+
+    images: int = 480
+    epochs: int = 20
+    seed: int = 0
+
+
+def run(collections: Sequence[Path], out: Path, request: WholeRequest, console: Console) -> int:
+    """Curate, split, train, evaluate, explain and report; a step that is done already is not done again.
+
+    Returns:
+        How many files were passed over, over all steps.
+    """
+    dataset, trained = DatasetFolder(out / "dataset"), RunFolder(out / "run")
+    over = 0
+    if not dataset.manifest_path.is_file():
+        _heading("curate", console)
+        over += curate_collections(collections, dataset.root, CurateRequest(), console)
+    if not dataset.split_path.is_file():
+        _heading("split", console)
+        over += split_dataset(dataset.root, SplitOptions(seed=request.seed), console)
+    if not trained.model_path.is_file():
+        _heading("train", console)
+        options = {"model": request.model, "epochs": request.epochs, "seed": request.seed}
+        resume = trained.config_path.is_file()
+        train_run(dataset.root, trained.root, TrainRequest(request.size, options, resume), console)
+    _heading("evaluate", console)
+    over += evaluate_run(trained.root, None, RESAMPLES, console)
+    _heading("explain", console)
+    over += explain_run(trained.root, ExplainRequest(annotations=request.annotations), console)
+    _heading("report", console)
+    over += write_report(trained.root, console)
+    return over
+
+
+def demo(out: Path, request: DemoRequest, console: Console) -> int:
+    """The whole chain on synthetic radiographs with planted faults, which curation passes over; so it returns 0."""
+    made = out / "phantom"
+    if not (made / "truth" / "manifest.csv").is_file():
+        _heading("phantom: SYNTHETIC radiographs", console)
+        phantom(made, PhantomRequest(images=request.images, seed=request.seed), console)
+    collections = sorted(p for p in (made / "collections").iterdir() if p.is_dir())
+    whole = WholeRequest(epochs=request.epochs, seed=request.seed, annotations=made / "truth" / "annotations.csv")
+    over = run(collections, out, whole, console)
+    console.print(f"\n{over} faulty files were passed over: they are planted in the synthetic collections.")
+    console.print(f"[bold]The report lies in {(out / 'run' / 'report.html').resolve()}[/]")
+    return 0
+
+
+def _heading(what: str, console: Console) -> None:
+    console.rule(f"[bold]{what}", align="left")
