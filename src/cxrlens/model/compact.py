@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
 
 
 class Compact(nn.Module):
-    """A 5×5 stem, four residual stages (32, 64, 128, 192 channels), global average, dropout, classes: 0.9 M parameters."""
+    """A 5×5 stem, four residual stages (32, 64, 128, 192 channels), global average, classes: 0.9 M parameters."""
 
     def __init__(self, classes: int, dropout: float = 0.2) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ _PREFIXES = ("network.", "module.", "model.")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file by name, on the CPU; :class:`OptionError` where missing, torn or of another format."""
+    """Tensors of a safetensors file by name, on the CPU; :class:`OptionError` where it cannot be read."""
     remedy = "give a .safetensors file, such as a run's model.safetensors"
     if not path.is_file():
         raise OptionError(path, "there is no such weights file", remedy)

@@ -55,7 +55,7 @@ class Plain(nn.Module):
 
 
 def pool_to(grid: int, side: int) -> nn.Module:
-    """Max-pooling from ``side`` to exactly ``grid``: adaptive pooling with one window size, so it exports and repeats."""
+    """Max-pooling from ``side`` to exactly ``grid``: adaptive, but with one window size."""
     stride = side // grid
     return nn.MaxPool2d(side - (grid - 1) * stride, stride)
 

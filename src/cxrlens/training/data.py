@@ -1,0 +1,103 @@
+"""What training may look at: train and validation rows, checked and in batches. Test rows are dropped here, unread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from cxrlens.batches import Batches, PackedPixels
+from cxrlens.errors import DatasetError
+from cxrlens.folders import DatasetFolder
+from cxrlens.labels import CLASSES
+from cxrlens.manifest import dataset_hash, kept
+from cxrlens.training.options import TrainingOptions
+from cxrlens.training.randomness import CLEAN_TRAIN, derived_seed
+
+CLEAN_TRAIN_IMAGES = 512
+"""So many train images are measured as validation is after every epoch: enough for ±2 % on an accuracy of 0.95."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """Rows of the manifest that training may see, and the hash of the whole dataset."""
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    dataset_hash: str
+
+    @property
+    def both(self) -> pd.DataFrame:
+        """All that has to be packed."""
+        return pd.concat([self.train, self.validation], ignore_index=True)
+
+
+def training_rows(dataset: DatasetFolder) -> TrainingRows:
+    """Train and validation rows of a dataset folder.
+
+    Raises:
+        DatasetError: no dataset folder, no split, no validation, or a class without a train image.
+    """
+    manifest = dataset.manifest()
+    rows = kept(manifest)
+    parts = {name: rows[rows["split"] == name].reset_index(drop=True) for name in ("train", "validation")}
+    for name, part in parts.items():
+        if part.empty:
+            fault = f"has no image in the split '{name}'"
+            raise DatasetError(dataset.root, fault, "run 'cxrlens split' first, or ask it for a larger share")
+    missing = [label for label in CLASSES if label not in set(parts["train"]["label"])]
+    if missing:
+        fault = f"has no train image of {' or '.join(missing)}"
+        raise DatasetError(dataset.root, fault, "add images of the class, or split again")
+    return TrainingRows(parts["train"], parts["validation"], dataset_hash(manifest))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaders:
+    """Batches of this process, and the class weights of the train split.
+
+    Args:
+        train: shuffled each epoch.
+        clean_train: a fixed part of the train split, in order.
+        whole_train: all of it, in order.
+        validation: in order.
+        class_weights: (4,) float32, whose mean over the train images is 1; all 1 where the option is off.
+    """
+
+    train: Batches
+    clean_train: Batches
+    whole_train: Batches
+    validation: Batches
+    class_weights: Tensor
+
+
+def make_loaders(
+    packed: PackedPixels, rows: TrainingRows, options: TrainingOptions, rank: int, world_size: int
+) -> Loaders:
+    """Batches over packed pixels for one process."""
+
+    def batches(part: pd.DataFrame, size: int, shuffle: bool = False) -> Batches:
+        return Batches(
+            packed, part, batch_size=size, seed=options.seed, shuffle=shuffle, rank=rank, world_size=world_size
+        )
+
+    train = batches(rows.train, min(options.batch_size, len(rows.train)), shuffle=True)
+    counts = np.bincount(train.targets.numpy(), minlength=len(CLASSES)).astype(np.float64)
+    absent = [label for label, count in zip(CLASSES, counts, strict=True) if count == 0]
+    if absent:
+        fault = f"has no readable train image of {' or '.join(absent)}"
+        raise DatasetError("the dataset", fault, "restore the files, or run 'cxrlens curate' again")
+    weights = counts.sum() / (len(CLASSES) * counts) if options.class_weights else np.ones(len(CLASSES))
+    order = np.random.default_rng(derived_seed(options.seed, CLEAN_TRAIN)).permutation(len(train.manifest))
+    some = train.manifest.iloc[np.sort(order[: max(CLEAN_TRAIN_IMAGES, world_size)])]
+    measured = max(options.batch_size, 2 * world_size)
+    return Loaders(
+        train,
+        batches(some, measured),
+        batches(rows.train, measured),
+        batches(rows.validation, measured),
+        torch.tensor(weights, dtype=torch.float32),
+    )

@@ -1,0 +1,128 @@
+"""What a training is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cxrlens.augmentation import AugmentationOptions
+from cxrlens.errors import OptionError
+from cxrlens.preprocessing import Preprocessing
+
+WATCHED = ("validation_loss", "validation_balanced_accuracy")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true")
+_MAY_CHANGE = ("device", "devices", "checkpoint_seconds", "tensorboard")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """Options of ``cxrlens train``. The defaults were chosen on real radiographs: see ``docs/experiments.md``.
+
+    Args:
+        model: a name of the zoo.
+        weights: a safetensors file to start from; none = fresh.
+        preprocessing: what every image goes through; its size is the network's.
+        augmentation: magnitudes of the random effects.
+        epochs: at most so many passes over the train split.
+        batch_size: images a step, over all processes together.
+        lr: highest learning rate of AdamW (Loshchilov & Hutter, ICLR 2019).
+        weight_decay: AdamW's, on matrices and filters only (neither biases nor normalisation).
+        warmup_epochs: epochs of linear rise; a cosine then falls to a hundredth at the last epoch.
+        label_smoothing: share of each target spread over all classes.
+        class_weights: weigh each class by the inverse of its frequency in the train split.
+        gradient_clip: largest norm of the gradient; 0 = none.
+        ema: decay a step of the averaged weights that are validated and kept; 0 = none.
+        patience: stop after so many epochs without a better one; 0 = never.
+        watch: what "better" looks at: ``validation_loss`` or ``validation_balanced_accuracy``.
+        seed: with the epoch and the step it decides every random number.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: processes, one a device.
+        precision: ``auto`` (bf16 on CUDA where the card has it, else float32) or one of Fabric's names.
+        channels_last: memory format; faster convolutions on most CPUs and GPUs.
+        checkpoint_seconds: also save within an epoch after so many seconds.
+        tensorboard: write event files too (extra ``tensorboard``).
+
+    Raises:
+        OptionError: a value out of range.
+    """
+
+    model: str = "plain"
+    weights: Path | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+    epochs: int = 30
+    batch_size: int = 64
+    lr: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_epochs: float = 1.0
+    label_smoothing: float = 0.05
+    class_weights: bool = True
+    gradient_clip: float = 2.0
+    ema: float = 0.0
+    patience: int = 8
+    watch: str = "validation_loss"
+    seed: int = 0
+    device: str = "auto"
+    devices: int = 1
+    precision: str = "auto"
+    channels_last: bool = True
+    checkpoint_seconds: float = 120.0
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        bounds: dict[str, tuple[float, float]] = {
+            "epochs": (1, 10_000),
+            "batch_size": (2, 65_536),
+            "lr": (1e-8, 10),
+            "weight_decay": (0, 10),
+            "warmup_epochs": (0, 1000),
+            "label_smoothing": (0, 0.9),
+            "gradient_clip": (0, 1e6),
+            "ema": (0, 0.99999),
+            "patience": (0, 10_000),
+            "seed": (0, 2**31 - 1),
+            "devices": (1, 4096),
+            "checkpoint_seconds": (0, 1e6),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise OptionError(
+                    f"option {name}", f"{value!r} is out of range", f"give a number from {low:g} to {high:g}"
+                )
+        for name, allowed in (("watch", WATCHED), ("device", DEVICES), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise OptionError(f"option {name}", f"'{value}' is not known", f"use one of {', '.join(allowed)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; :meth:`from_dict` reads it back."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["weights"] = None if self.weights is None else str(self.weights)
+        values["preprocessing"] = self.preprocessing.to_dict()
+        values["augmentation"] = asdict(self.augmentation)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainingOptions:
+        """The reverse of :meth:`to_dict`; :class:`OptionError` for an unknown key."""
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise OptionError(f"option {unknown[0]}", "is not known", f"options are {', '.join(sorted(known))}")
+        given = dict(values)
+        if given.get("weights") is not None:
+            given["weights"] = Path(str(given["weights"]))
+        if "preprocessing" in given:
+            given["preprocessing"] = Preprocessing.from_dict(given["preprocessing"])
+        if "augmentation" in given:
+            given["augmentation"] = AugmentationOptions.from_dict(given["augmentation"])
+        return cls(**given)
+
+    def differences(self, other: TrainingOptions) -> list[str]:
+        """Options that change the result and differ: a resumed run must have none."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        return [name for name in mine if name not in _MAY_CHANGE and mine[name] != theirs[name]]
