@@ -2,9 +2,10 @@
 
     python benchmarks/real_pack.py --data ../shared/data --out runs/real
 
-runs the commands a user would type (each line is printed before it runs), times every step, and then prints the tables of docs/results.md:
-the honest run (copies removed, split by patient and duplicate group, locked test), the notebook's way (every image kept, 80/20 at random,
-validation only), and the inflation between the two with its interval. Nothing is printed that is not read from the two run folders.
+runs the commands a user would type (each line is printed before it runs), times every step, and then prints the tables
+of docs/results.md: the honest run (copies removed, split by patient and duplicate group, locked test), the notebook's
+way (every image kept, 80/20 at random, validation only), and the inflation between the two with its interval. Nothing
+is printed that is not read from the two run folders.
 """
 
 from __future__ import annotations
@@ -74,9 +75,8 @@ def compare(honest: Path, notebook: Path, notebook_dataset: Path) -> None:
         print(f"| {name} | {len(right)} | {right.mean():.4f} | {interval(draws[name])} |")
     inside = draws["notebook's way, validation (random split, copies left in)"]
     for name in ("honest, validation (chose the epoch)", "honest, test (locked)"):
-        print(
-            f"| **inflation** over '{name}' | | {inside.mean() - draws[name].mean():+.4f} | {interval(inside - draws[name])} |"
-        )
+        more = inside - draws[name]
+        print(f"| **inflation** over '{name}' | | {more.mean():+.4f} | {interval(more)} |")
     known_in_train(notebook, notebook_dataset)
 
 

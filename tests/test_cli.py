@@ -20,7 +20,8 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys\nsys.argv = ['cxrlens', '--help']\nfrom cxrlens.cli import app\n"
         "try:\n    app()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'numpy', 'pandas', 'cv2', 'matplotlib', 'sklearn', 'scipy', 'pydicom', 'PIL'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'cv2', 'matplotlib', 'sklearn', 'scipy', 'pydicom', 'PIL'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

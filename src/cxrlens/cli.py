@@ -18,7 +18,8 @@ EXIT_PASSED_OVER = 3
 """Done, but something was passed over; standard error says what."""
 
 app = typer.Typer(
-    help=f"Classify chest radiographs as Normal, COVID-19, Pneumonia or Tuberculosis, and measure honestly how far that holds.\n\n{RESEARCH_ONLY}",
+    help="Classify chest radiographs as Normal, COVID-19, Pneumonia or Tuberculosis, "
+    f"and measure honestly how far that holds.\n\n{RESEARCH_ONLY}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,7 +57,7 @@ def demo(
     epochs: Annotated[int, typer.Option(help="at most so many epochs", min=1)] = 20,
     seed: Seed = 0,
 ) -> None:
-    """Run the whole chain on synthetic radiographs, and open the report at the end."""
+    """Run the whole chain on synthetic radiographs, and say where the report lies."""
     from cxrlens import chain
 
     _finish(chain.demo(out, chain.DemoRequest(images, epochs, seed), _console()))

@@ -1,4 +1,4 @@
-"""The steps as a user gives them: each command of the shell is one function here, and the whole chain is those functions in a row."""
+"""The steps as a user gives them: a function for each command, and the whole chain is those functions in a row."""
 
 from cxrlens.chain.collecting import PhantomRequest, fetch_set, phantom
 from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset

@@ -19,7 +19,7 @@ from cxrlens.preprocessing import Preprocessing
 from cxrlens.progress import rich_progress
 from cxrlens.report import write_curation_report
 from cxrlens.sources import ScanOptions, scan
-from cxrlens.sources.phantom import is_synthetic
+from cxrlens.sources.synthetic import any_synthetic
 from cxrlens.split import SplitOptions, split
 
 
@@ -53,7 +53,7 @@ def curate_collections(collections: Sequence[Path], out: Path, request: CurateRe
     done = curate(found.manifest, CurationOptions(keep=request.keep, drop=request.drop), rich_progress)
     dataset = DatasetFolder(out)
     out.mkdir(parents=True, exist_ok=True)
-    counts = {**done.counts, "synthetic": is_synthetic(done.manifest["path"])}
+    counts = {**done.counts, "synthetic": any_synthetic(done.manifest["path"])}
     done.pairs.to_csv(dataset.pairs_path, index=False)
     write_json(dataset.curation_path, counts)
     dataset.split_path.unlink(missing_ok=True)  # of an earlier curation: it would describe other images

@@ -24,7 +24,7 @@ from cxrlens.training.console import ConsoleObserver
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """Side in pixels, training options by name (see :func:`training_options`), and whether to go on with a killed run."""
+    """Side in pixels, options by name (:func:`training_options`), and whether to go on with a killed run."""
 
     size: int = 128
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExplainRequest:
-    """Images (none: the gallery of the test part), method, class to explain, folder, and lesion masks to score against."""
+    """Images (none: the gallery of the test part), method, class, folder, and lesion masks to score against."""
 
     images: tuple[Path, ...] = ()
     method: str = "grad-cam"

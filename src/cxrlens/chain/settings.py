@@ -21,8 +21,8 @@ def training_options(size: int, given: Mapping[str, Any]) -> TrainingOptions:
 
     Args:
         size: side in pixels that the network sees.
-        given: names of :class:`TrainingOptions`, or ``augmentation.NAME`` and ``preprocessing.NAME``; values as typed or
-            already of the right type. ``augmentation=none`` (or another name of ``STRENGTHS``) takes a strength.
+        given: names of :class:`TrainingOptions`, or ``augmentation.NAME`` and ``preprocessing.NAME``; values as
+            typed, or already of the right type. ``augmentation=none`` (or another of ``STRENGTHS``) takes a strength.
 
     Raises:
         OptionError: an unknown name, or a value that cannot be read.
