@@ -176,7 +176,7 @@ def _mentions(words: list[str]) -> list[tuple[str | None, str]]:
 def _words(text: str) -> list[str]:
     """Lower-case runs of letters and runs of digits; ``ViralPneumonia`` and ``COVID19`` are two words each."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[a-z]{2})(?=[A-Z]{2})", " ", plain)  # but CoV is one word
     return re.findall(r"[^\W\d_]+|\d+", parted.casefold())
 
 
