@@ -1,4 +1,4 @@
-"""Synthetic chest radiographs by a physical model: the embedded default data set. Never a patient; see docs/phantom.md."""
+"""Synthetic chest radiographs by a physical model: the embedded default data. Never a patient; see docs/phantom.md."""
 
 from cxrlens.sources.phantom.exposure import Phantom, expose_patient, make_phantom
 from cxrlens.sources.phantom.faults import ALTERATIONS

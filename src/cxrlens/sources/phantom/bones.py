@@ -49,7 +49,7 @@ def shell_chords(distance: Field, radius: float, cortex: float) -> tuple[Field, 
 def _rib_pair(
     patient: Patient, pose: Pose, g: Grid, number: int, rng: np.random.Generator, cortical: Field, spongy: Field
 ) -> None:
-    """One pair. A rib is a circle's arc in a plane that slopes forward and down, so each projects to part of an ellipse.
+    """One pair. A rib is an arc in a plane that slopes forward and down, so that it projects to part of an ellipse.
 
     The ray crosses more bone where the rib runs along it, at the side of the chest: that is the factor ``along``.
     """

@@ -1,10 +1,10 @@
-"""Lobar pneumonia: one lobe's air replaced by fluid, a sharp border where a fissure lies along the ray, open airways."""
+"""Lobar pneumonia: one lobe's air replaced by fluid; a sharp border where a fissure lies along the ray."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from cxrlens.sources.phantom.grid import Field, Grid, smooth_noise, smoothstep
+from cxrlens.sources.phantom.grid import Field, Grid, as_field, smooth_noise, smoothstep
 from cxrlens.sources.phantom.thorax import Thorax
 from cxrlens.sources.phantom.vessels import draw_tree, grow_tree
 
@@ -30,7 +30,7 @@ def consolidation(rng: np.random.Generator, severity: float, t: Thorax, g: Grid)
         grow_tree(rng, hilum, np.array([aim - 14, aim + 12]), diameter=0.42, length=3.6, generations=4), g
     )
     open_air = np.minimum(airways * 1.3 * share * extent * smoothstep(t.lung, 0.5, 3.0), 0.55 * filled)
-    return (np.minimum(filled, 0.97 * t.lung) - open_air).astype(np.float32)
+    return as_field(np.minimum(filled, 0.97 * t.lung) - open_air)
 
 
 def _lobe_share(lobe: str, rng: np.random.Generator, t: Thorax, g: Grid) -> tuple[Field, tuple[float, float]]:

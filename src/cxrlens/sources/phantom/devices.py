@@ -1,16 +1,16 @@
-"""Things in and on the patient that are no disease: leads, lines, a pacemaker, calcified scars. In every class alike."""
+"""What is no disease, in and on the patient: leads, lines, a pacemaker, calcified scars. In every class alike."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from cxrlens.sources.phantom.grid import Field, Grid, ellipsoid, path_distance, smoothstep, tube_chord
+from cxrlens.sources.phantom.grid import Field, Grid, as_field, ellipsoid, path_distance, smoothstep, tube_chord
 from cxrlens.sources.phantom.patient import Patient
 from cxrlens.sources.phantom.thorax import Thorax
 
 
 def build_devices(patient: Patient, visit: int, t: Thorax, g: Grid, *, portable: bool) -> Field:
-    """(H, W) extra attenuation, no unit; chances depend on age and on where the picture is taken, never on the class."""
+    """(H, W) extra attenuation, no unit; chances depend on age and on the hospital, never on the class."""
     rng = patient.rng("pose", 100 + visit)
     own = patient.rng("bones", 1)
     total = np.zeros(g.shape, np.float32)
@@ -29,11 +29,8 @@ def build_devices(patient: Patient, visit: int, t: Thorax, g: Grid, *, portable:
 
 def _wire(g: Grid, points: list[tuple[float, float]], radius: float, density: float) -> Field:
     track = _smooth(np.array(points))
-    window = g.window(
-        *(float(v) for v in (track[:, 0].min() - 0.5, track[:, 0].max() + 0.5)),
-        float(track[:, 1].min()) - 0.5,
-        float(track[:, 1].max()) + 0.5,
-    )
+    (x0, y0), (x1, y1) = track.min(axis=0) - 0.5, track.max(axis=0) + 0.5
+    window = g.window(float(x0), float(x1), float(y0), float(y1))
     total = np.zeros(g.shape, np.float32)
     total[window] = tube_chord(path_distance(g.cut(window), track), max(radius, 0.45 * g.cm)) * np.float32(density)
     return total
@@ -61,7 +58,7 @@ def _lead(rng: np.random.Generator, t: Thorax, g: Grid) -> Field:
         (at[0] + side * float(rng.uniform(-4, 3)), at[1] + 10),
         (side * 9, 36.0),
     ]
-    return (0.8 * ring + _wire(g, way, 0.06, 1.8)).astype(np.float32)
+    return as_field(0.8 * ring + _wire(g, way, 0.06, 1.8))
 
 
 def _central_line(rng: np.random.Generator, t: Thorax, g: Grid) -> Field:
@@ -75,4 +72,4 @@ def _pacemaker(g: Grid, t: Thorax) -> Field:
     """A generator below the left clavicle and its lead to the right ventricle."""
     can = smoothstep(ellipsoid(g, (10.0, 5.0), (2.1, 1.7, 1.0)), 0.1, 0.7) * np.float32(3.0)
     way = [(8.8, 4.4), (6.0, 3.2), (1.0, 4.0), (-1.6, 7.0), (-1.8, t.dome_right - 6.0), (2.6, t.dome_right - 1.6)]
-    return (can + _wire(g, way, 0.09, 2.2)).astype(np.float32)
+    return as_field(can + _wire(g, way, 0.09, 2.2))

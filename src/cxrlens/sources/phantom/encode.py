@@ -52,6 +52,15 @@ def encode(samples: Samples, extension: str, quality: int) -> bytes:
     return encode_png(samples) if extension == ".png" else encode_jpeg(samples, quality)
 
 
+def decode(data: bytes) -> Samples:
+    """The samples of a file as stored: depth and colours kept, (R, G, B); ``ValueError`` where it is no picture."""
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None:
+        raise ValueError("these bytes are no picture")
+    ordered: Samples = samples[..., ::-1] if samples.ndim == 3 else samples
+    return ordered
+
+
 def _encode(extension: str, samples: Samples, parameters: list[int]) -> bytes:
     ordered = samples[..., ::-1] if samples.ndim == 3 else samples
     done, data = cv2.imencode(extension, np.ascontiguousarray(ordered), parameters)

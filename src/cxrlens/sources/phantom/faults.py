@@ -9,8 +9,9 @@ import numpy as np
 
 from cxrlens.labels import CLASSES, NORMAL
 from cxrlens.sources.phantom.cohort import Record, place
-from cxrlens.sources.phantom.encode import MARK, Samples, encode, encode_jpeg, encode_png, to_samples
+from cxrlens.sources.phantom.encode import MARK, decode, encode, encode_jpeg, encode_png, to_samples
 from cxrlens.sources.phantom.exposure import expose_patient
+from cxrlens.sources.phantom.grid import Field, as_field
 from cxrlens.sources.phantom.hospital import HOSPITALS
 from cxrlens.sources.phantom.patient import sample_patient
 
@@ -103,10 +104,7 @@ def alter(data: bytes, copy: Copy) -> bytes:
     """Bytes of the copy, made from the original file's bytes."""
     if copy.alteration == "same bytes":
         return data
-    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH
-    samples: Samples = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if samples.ndim == 3:
-        samples = samples[..., ::-1]
+    samples = decode(data)
     if copy.alteration == "same pixels":
         return encode_png(samples, level=9)
     rng = np.random.default_rng(np.random.SeedSequence([*copy.original.entropy, 7, copy.original.visit]))
@@ -116,33 +114,28 @@ def alter(data: bytes, copy: Copy) -> bytes:
     extension = ".jpeg" if copy.path.endswith(".jpeg") else ".png"
     changed = np.clip(_change(grey, copy.alteration, rng), 0, 1).astype(np.float32)
     if copy.alteration == "recompressed" and extension == ".png":  # the picture went through a JPEG on its way
-        through = cv2.imdecode(
-            np.frombuffer(encode_jpeg(to_samples(changed, 8), quality), np.uint8), cv2.IMREAD_UNCHANGED
-        )
-        return encode_png(through[..., ::-1] if through.ndim == 3 else through)
+        return encode_png(decode(encode_jpeg(to_samples(changed, 8), quality)))
     return encode(to_samples(changed, 8), extension, quality)
 
 
-def _change(
-    p: np.ndarray[tuple[int, ...], np.dtype[np.float32]], alteration: str, rng: np.random.Generator
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _change(p: Field, alteration: str, rng: np.random.Generator) -> Field:
     rows, columns = p.shape[:2]
     if alteration == "resized":
         k = float(rng.uniform(0.6, 0.85))
-        return np.asarray(cv2.resize(p, (round(columns * k), round(rows * k)), interpolation=cv2.INTER_AREA))
+        return as_field(cv2.resize(p, (round(columns * k), round(rows * k)), interpolation=cv2.INTER_AREA))
     if alteration == "cropped 8 %":
         top, left = (int(v * float(rng.uniform(0.2, 0.8))) for v in (0.08 * rows, 0.08 * columns))
         return p[top : top + round(0.92 * rows), left : left + round(0.92 * columns)]
     if alteration == "re-windowed":
         low, high, gamma = float(rng.uniform(0.04, 0.12)), float(rng.uniform(0.85, 0.95)), float(rng.uniform(0.7, 1.4))
-        return np.clip((p - low) / (high - low), 0, 1) ** np.float32(gamma)
+        return as_field(np.clip((p - low) / (high - low), 0, 1) ** np.float32(gamma))
     if alteration == "inverted":
-        return 1.0 - p
+        return as_field(1.0 - p)
     if alteration == "rotated and shifted":
         degrees = float(rng.choice([-1, 1]) * rng.uniform(3.0, 3.6))
         matrix = cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees, 1.0)
         matrix[:, 2] += rng.uniform(-0.03, 0.03, 2) * (columns, rows)
-        return np.asarray(cv2.warpAffine(p, matrix, (columns, rows), flags=cv2.INTER_LINEAR))
+        return as_field(cv2.warpAffine(p, matrix, (columns, rows), flags=cv2.INTER_LINEAR))
     return p
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -68,11 +69,16 @@ def make_grid(patient: Patient, pose: Pose, shape: tuple[int, int], width_cm: fl
     )
 
 
+def as_field(value: object) -> Field:
+    """``value`` as float32, uncopied where it is already."""
+    return np.asarray(value, dtype=np.float32)
+
+
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Field:
     """(H, W) noise of about unit deviation whose bumps are 1/``cells`` of the picture wide; the same at every size."""
     coarse = rng.standard_normal((cells + 3, cells + 3), dtype=np.float32)
     scale = np.float32(1.35)  # cubic interpolation lowers the deviation
-    return (cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) * scale).astype(np.float32)
+    return as_field(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) * scale)
 
 
 def smoothstep(value: Field, low: float, high: float) -> Field:
@@ -87,10 +93,11 @@ def smoothstep(value: Field, low: float, high: float) -> Field:
     return ramp
 
 
-def root(value: Field) -> Field:
+def root(value: NDArray[np.floating]) -> Field:
     """Square root, 0 for what is negative: half the chord of a sphere of unit radius is root(1 − r²)."""
-    rounded: Field = np.maximum(value, np.float32(0.0))
-    return np.sqrt(rounded, out=rounded)
+    rounded = as_field(np.maximum(value, np.float32(0.0)))
+    np.sqrt(rounded, out=rounded)
+    return rounded
 
 
 def ellipsoid(g: Grid, at: tuple[float, float], axes: tuple[float, float, float], tilt: float = 0.0) -> Field:
@@ -109,19 +116,19 @@ def ellipsoid(g: Grid, at: tuple[float, float], axes: tuple[float, float, float]
 def path_distance(g: Grid, points: NDArray[np.float64]) -> Field:
     """Distance of every pixel to a polyline (N, 2) of x, y."""
     best: Field | None = None
-    for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+    for (x0, y0), (x1, y1) in pairwise(points):
         dx, dy = x1 - x0, y1 - y0
         t = ((g.x - np.float32(x0)) * np.float32(dx) + (g.y - np.float32(y0)) * np.float32(dy)) / np.float32(
             dx * dx + dy * dy
         )
         t = np.clip(t, 0.0, 1.0)
         ex, ey = g.x - np.float32(x0) - t * np.float32(dx), g.y - np.float32(y0) - t * np.float32(dy)
-        square = ex * ex + ey * ey
+        square = as_field(ex * ex + ey * ey)
         best = square if best is None else np.minimum(best, square)
     assert best is not None
-    return np.sqrt(best).astype(np.float32)
+    return as_field(np.sqrt(best))
 
 
 def tube_chord(distance: Field, radius: float) -> Field:
     """Chord of the ray through a round tube whose axis passes at ``distance``."""
-    return (2.0 * root(np.float32(radius * radius) - distance * distance)).astype(np.float32)
+    return as_field(2.0 * root(np.float32(radius * radius) - distance * distance))

@@ -1,4 +1,4 @@
-"""The synthetic hospitals: each has its own machine, look, file format, layout of folders and spelling of the classes."""
+"""The synthetic hospitals: each has a machine, a look, a file format, a layout and a spelling of its own."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ HOSPITALS: dict[str, Hospital] = {
             spelling={NORMAL: "No Finding", COVID19: "COVID-19", PNEUMONIA: "Pneumonia", TUBERCULOSIS: "Tuberculosis"},
             extension=".png",
             bits=16,
-            shares=(5, 3, 3, 2),
+            shares=(5, 3, 4, 3),
             stem="{n:08d}_000",
         ),
         Hospital(
@@ -109,7 +109,7 @@ HOSPITALS: dict[str, Hospital] = {
             layout="classes",
             spelling=_names("NORMAL", "COVID19", "Viral Pneumonia", "TURBERCULOSIS"),
             extension=".png",
-            shares=(2, 4, 3, 3),
+            shares=(3, 4, 3, 3),
             stem="IM-{n:04d}-0001",
         ),
         Hospital(
@@ -125,7 +125,7 @@ HOSPITALS: dict[str, Hospital] = {
             extension=".jpeg",
             quality=86,
             tint=(1.0, 0.93, 0.78),
-            shares=(3, 2, 2, 5),
+            shares=(4, 3, 3, 4),
             stem="scan ({n})",
         ),
         Hospital(
@@ -140,7 +140,7 @@ HOSPITALS: dict[str, Hospital] = {
             spelling=_names("NORMAL", "COVID19", "PNEUMONIA", "TUBERCULOSIS"),
             extension=".jpeg",
             quality=80,
-            shares=(2, 4, 4, 2),
+            shares=(3, 4, 4, 2),
             stem="ward_{n:05d}",
         ),
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cxrlens.labels import COVID19, NORMAL, PNEUMONIA, TUBERCULOSIS
 from cxrlens.sources.phantom.consolidation import consolidation
-from cxrlens.sources.phantom.grid import Field, Grid, smooth_noise, smoothstep
+from cxrlens.sources.phantom.grid import Field, Grid, as_field, smooth_noise, smoothstep
 from cxrlens.sources.phantom.patient import Patient
 from cxrlens.sources.phantom.physics import Coefficients
 from cxrlens.sources.phantom.thorax import Thorax
@@ -76,11 +76,11 @@ def build_lesions(label: str, patient: Patient, visit: int, t: Thorax, g: Grid) 
 
 
 def severity_of(patient: Patient, visit: int) -> float:
-    """0.15 (subtle) to 1 (gross). A later visit is better or worse than the first, and in most better."""
-    first = 0.15 + 0.85 * float(patient.rng("severity").beta(1.7, 1.5))
+    """0.2 (subtle) to 1 (gross). A later visit is better or worse than the first, and in most better."""
+    first = 0.2 + 0.8 * float(patient.rng("severity").beta(1.6, 1.3))
     if visit == 0:
         return first
-    return float(np.clip(first * patient.rng("severity", visit).uniform(0.55, 1.15), 0.15, 1.0))
+    return float(np.clip(first * patient.rng("severity", visit).uniform(0.55, 1.15), 0.2, 1.0))
 
 
 def _ground_glass(rng: np.random.Generator, severity: float, patient: Patient, t: Thorax, g: Grid) -> Field:
@@ -104,4 +104,4 @@ def _ground_glass(rng: np.random.Generator, severity: float, patient: Patient, t
     share = 1.0 - np.exp(-cloud * patchy.astype(np.float32))
     # Ground glass raises the density of lung by a tenth (subtle) to a half; it does not replace it.
     inside = smoothstep(t.lung, 0.2, 2.5)
-    return (np.float32(0.14 + 0.34 * severity) * share * t.lung * inside).astype(np.float32)
+    return as_field(np.float32(0.20 + 0.32 * severity) * share * t.lung * inside)

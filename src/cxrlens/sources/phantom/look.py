@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cxrlens.sources.phantom.grid import Field, smooth_noise, smoothstep
+from cxrlens.sources.phantom.grid import Field, as_field, smooth_noise, smoothstep
 from cxrlens.sources.phantom.hospital import Look
 
 
@@ -16,7 +16,7 @@ def develop(
     cm: float,
     rng: np.random.Generator,
 ) -> Field:
-    """(H, W) in [0, 1]: white is dense. ``lung_mask`` only says which part the machine exposes for, as its cells would."""
+    """(H, W) in [0, 1]: white is dense. ``lung_mask`` says what the machine sets its tone by."""
     density = -np.log(exposure)
     slow = _wide(density, 2.6, cm)
     picture = density - np.float32(look.equalise) * (slow - np.float32(np.median(slow)))
@@ -28,14 +28,14 @@ def develop(
     low = float(np.quantile(lungs if lungs.size > 30 else field, 0.06))
     high = float(np.quantile(field, 0.93))
     span = max(high - low, 0.3)
-    wobble = 1.0 + float(rng.normal(0, 0.07))
-    t = (picture - np.float32(low)) / np.float32(span) + np.float32(look.brightness + rng.normal(0, 0.025))
+    wobble = 1.0 + float(rng.normal(0, 0.10))
+    t = (picture - np.float32(low)) / np.float32(span) + np.float32(look.brightness + rng.normal(0, 0.045))
     # The toe and shoulder of a film's characteristic curve; digital machines imitate it.
     steep = np.float32(3.1 * look.contrast * wobble)
     curve = 1.0 / (1.0 + np.exp(-steep * (t - np.float32(0.40))))
     picture = np.float32(look.black) + np.float32(look.white - look.black) * curve
     picture = picture * smoothstep(density, 0.02, 0.9) + np.float32(look.black) * (1 - smoothstep(density, 0.02, 0.9))
-    return np.clip(picture, 0, 1).astype(np.float32)
+    return as_field(np.clip(picture, 0, 1))
 
 
 def finish(picture: Field, look: Look, cm: float, rng: np.random.Generator) -> Field:
@@ -50,7 +50,7 @@ def finish(picture: Field, look: Look, cm: float, rng: np.random.Generator) -> F
     if look.grain:
         grain = rng.standard_normal(picture.shape, dtype=np.float32)
         picture = picture + np.float32(look.grain) * cv2.GaussianBlur(grain, (0, 0), 0.7) * np.float32(1.6)
-    return np.clip(picture, 0, 1).astype(np.float32)
+    return as_field(np.clip(picture, 0, 1))
 
 
 def _wide(field: Field, sigma_cm: float, cm: float) -> Field:
@@ -102,7 +102,7 @@ def _collimate(picture: Field, share: float, rng: np.random.Generator, soft: flo
         tilt = float(rng.normal(0, 0.006))
         inside *= np.clip((along - cover - tilt * (across - 0.5)) / ramp + 0.5, 0, 1)
     dark = np.float32(0.015)
-    return (picture * inside + dark * (1 - inside)).astype(np.float32)
+    return as_field(picture * inside + dark * (1 - inside))
 
 
 def _light_box(picture: Field, rng: np.random.Generator) -> Field:
@@ -118,4 +118,4 @@ def _light_box(picture: Field, rng: np.random.Generator) -> Field:
     for _ in range(int(rng.poisson(4))):
         at = (int(rng.integers(columns)), int(rng.integers(rows)))
         cv2.circle(out, at, 0, float(rng.uniform(0.05, 0.95)), -1)
-    return np.clip(out, 0, 1).astype(np.float32)
+    return as_field(np.clip(out, 0, 1))

@@ -107,8 +107,8 @@ def sample_pose(patient: Patient, visit: int, *, portable: bool) -> Pose:
         inspiration=float(np.clip(rng.normal(0.88 if portable else 0.97, 0.045), 0.74, 1.04)),
         yaw=float(rng.normal(0.0, 0.4)) * loose,
         roll=float(rng.normal(0.0, 1.0)) * loose,
-        shift_x=float(rng.normal(0.0, 0.5)) * loose,
-        shift_y=float(rng.normal(0.0, 0.7)) * loose,
+        shift_x=float(rng.normal(0.0, 0.7)) * loose,
+        shift_y=float(rng.normal(0.0, 0.9)) * loose,
         heart_magnification=float(rng.normal(1.09, 0.02)) if portable else 1.0,
         scapula_in=float(rng.normal(2.2, 0.7)) if portable else float(rng.normal(0.0, 0.7)),
     )

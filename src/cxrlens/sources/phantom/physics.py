@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cxrlens.sources.phantom.grid import Field
+from cxrlens.sources.phantom.grid import Field, as_field
 
 _KEV = np.array([40.0, 50.0, 60.0, 80.0, 100.0])
 _MASS = {  # cm²/g at _KEV
@@ -83,7 +83,7 @@ def attenuation(paths: Paths, mu: Coefficients) -> Field:
     total = total + np.float32(mu.soft - mu.lung) * paths.soft_in_lung
     if paths.metal is not None:
         total = total + paths.metal
-    return np.maximum(total, 0.0).astype(np.float32)
+    return as_field(np.maximum(total, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def expose(integral: Field, beam: Beam, cm: float, rng: np.random.Generator) -> 
     # So many photons fall on a pixel that Poisson's distribution is Gaussian with variance = mean.
     deviation = np.sqrt(np.maximum(mean, 0.0) / count + np.float32(beam.electronic**2) / count)
     noisy = mean + deviation * rng.standard_normal(mean.shape, dtype=np.float32)
-    return np.maximum(noisy, 1e-5).astype(np.float32)
+    return as_field(np.maximum(noisy, 1e-5))
 
 
 def _scatter(primary: Field, beam: Beam, cm: float) -> Field:
@@ -127,7 +127,7 @@ def _scatter(primary: Field, beam: Beam, cm: float) -> Field:
     coarse = cv2.resize(np.minimum(primary, 0.12), small, interpolation=cv2.INTER_AREA)
     sigma = beam.scatter_cm / (cm * columns / small[0])
     wide = cv2.GaussianBlur(coarse, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.float32(0.25 * beam.scatter) * cv2.resize(wide, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    return as_field(0.25 * beam.scatter * cv2.resize(wide, (columns, rows), interpolation=cv2.INTER_CUBIC))
 
 
 def _blur(field: Field, sigma: float) -> Field:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrlens.sources.phantom.grid import Field, Grid, ellipsoid, path_distance, root, smoothstep, tube_chord
+from cxrlens.sources.phantom.grid import Field, Grid, as_field, ellipsoid, path_distance, root, smoothstep, tube_chord
 from cxrlens.sources.phantom.patient import Patient, Pose
 
 _MASK_LUNG = 2.0  # cm of lung that a ray must cross before it counts as lung field
@@ -22,7 +22,7 @@ class Thorax:
         air: trachea, main bronchi and gastric bubble.
         fat: breasts and the like, on top of ``body``.
         lung_mask: (H, W) bool; lung fields as a reader would outline them: not behind heart, mediastinum or domes.
-        outer: (H,) is not needed; lateral distance of each pixel from the rib cage's inner wall, in cm.
+        outer: distance of each pixel inwards from the rib cage's inner wall, in cm; negative outside.
         dome_right: y of the top of the right dome.
         dome_left: y of the top of the left dome.
         carina: y of the carina.
@@ -89,7 +89,7 @@ def _cavity(patient: Patient, g: Grid, ax: Field, width: Field) -> Field:
     flat = np.float32(patient.depth) * root(1.0 - u * u * u) * smoothstep(g.y, -0.5, 9.0) ** np.float32(0.35)
     off = ax - np.float32(0.31 * patient.half_width)
     apex = 2.0 * root(2.0 * np.float32(2.6) * (g.y - 0.13 * off * off))
-    return np.minimum(flat, apex).astype(np.float32)
+    return as_field(np.minimum(flat, apex))
 
 
 def _below_domes(patient: Patient, g: Grid, right: float, left: float, rng: np.random.Generator) -> Field:
@@ -107,11 +107,11 @@ def _below_domes(patient: Patient, g: Grid, right: float, left: float, rng: np.r
         chord = 2.0 * root(2.0 * np.float32(7.5) * height)
         # The domes meet in the central tendon, on which the heart lies: no lung reaches between them.
         total += chord * (1.0 + 2.0 * central) * smoothstep(g.x * np.float32(side), -1.8, 1.8)
-    return total.astype(np.float32)
+    return as_field(total)
 
 
 def _heart(patient: Patient, pose: Pose, g: Grid, dome: float) -> Field:
-    """Left ventricle and right atrium as tilted ellipsoids; the heart points to the patient's left and rests on the domes."""
+    """Ventricles, right atrium, outflow: tilted ellipsoids that point to the patient's left and rest on the domes."""
     k = patient.heart * pose.heart_magnification
     squat = 1.0 + 0.8 * (0.97 - pose.inspiration)  # in a shallow breath the heart lies flatter
     x = 2.3 * k + 0.5 * pose.yaw
@@ -154,8 +154,11 @@ def _body(patient: Patient, g: Grid, ax: Field, width: Field) -> Field:
     u = ax / outer
     u2 = u * u
     belly = 1.0 + 0.10 * smoothstep(g.y, 14.0, 26.0)
-    trunk = (np.float32(patient.depth) + 2.2 * wall) * belly * root(1.0 - u2 * u) * (
-        0.58 + 0.42 * smoothstep(g.y, -2.0, 12.0)
+    trunk = (
+        (np.float32(patient.depth) + 2.2 * wall)
+        * belly
+        * root(1.0 - u2 * u)
+        * (0.58 + 0.42 * smoothstep(g.y, -2.0, 12.0))
     )
     neck_half = 5.2 + 0.9 * smoothstep(g.y, -5.0, 0.0)
     n = ax / neck_half
@@ -166,7 +169,7 @@ def _body(patient: Patient, g: Grid, ax: Field, width: Field) -> Field:
     arm_line = 15.8 + 0.42 * (g.y - 6.0)  # the axilla: below it the space beside the chest is air
     shoulder = shoulder * smoothstep(g.y - 10.0 - 0.55 * (ax - base - wall), 2.5, -2.5)
     arm = 9.0 * root(1.0 - ((ax - arm_line - 4.6) / 4.2) ** 2) * smoothstep(g.y, 2.0, 6.0)
-    return np.maximum(np.maximum(trunk, neck), np.maximum(shoulder, arm)).astype(np.float32)
+    return as_field(np.maximum(np.maximum(trunk, neck), np.maximum(shoulder, arm)))
 
 
 def _air(pose: Pose, g: Grid, carina: float, dome_left: float, body: Field, rng: np.random.Generator) -> Field:
@@ -186,7 +189,7 @@ def _air(pose: Pose, g: Grid, carina: float, dome_left: float, body: Field, rng:
     size = float(np.clip(rng.normal(0.9, 0.35), 0.2, 1.6))
     at = (float(rng.normal(6.3, 0.7)), dome_left + 1.1 + 1.25 * size)
     bubble = ellipsoid(g, at, (2.5 * size, 1.25 * size, 2.0 * size), float(rng.normal(8, 5)))
-    return np.minimum(total + bubble, np.maximum(body - 1.0, 0.0)).astype(np.float32)
+    return as_field(np.minimum(total + bubble, np.maximum(body - 1.0, 0.0)))
 
 
 def _breasts(patient: Patient, g: Grid, rng: np.random.Generator) -> Field:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cxrlens.sources.phantom.grid import Field, Grid, ellipsoid, smooth_noise, smoothstep
+from cxrlens.sources.phantom.grid import Field, Grid, as_field, ellipsoid, smooth_noise, smoothstep
 from cxrlens.sources.phantom.patient import Patient
 from cxrlens.sources.phantom.thorax import Thorax
 from cxrlens.sources.phantom.vessels import draw_tree, grow_tree
@@ -45,12 +45,12 @@ def _infiltrate(
     rng: np.random.Generator, severity: float, side: int, centre: tuple[float, float], t: Thorax, g: Grid
 ) -> Field:
     """Ill-defined patches around ``centre``, with a cap along the apex's wall."""
-    radius = 1.7 + 1.9 * severity
+    radius = 1.9 + 1.7 * severity
     dx, dy = (g.x - np.float32(centre[0])) / radius, (g.y - np.float32(centre[1])) / (1.15 * radius)
     blob = np.exp(-1.1 * (dx * dx + dy * dy))
     texture = 0.75 + 0.55 * smooth_noise(rng, g.shape, 13) + 0.45 * smooth_noise(rng, g.shape, 28)
     patch = blob * np.clip(texture, 0.0, 2.2) * smoothstep(g.x * np.float32(side), 0.3, 1.3)
-    return (np.minimum(patch * np.float32(0.24 + 0.36 * severity), 0.9) * t.lung).astype(np.float32)
+    return as_field(np.minimum(patch * np.float32(0.34 + 0.34 * severity), 0.9) * t.lung)
 
 
 def _cavities(rng: np.random.Generator, severity: float, side: int, centre: tuple[float, float], g: Grid) -> Field:
@@ -66,7 +66,7 @@ def _cavities(rng: np.random.Generator, severity: float, side: int, centre: tupl
         outer = ellipsoid(g, at, axes, tilt)
         inner = np.minimum(ellipsoid(g, at, hollow, tilt), outer)
         total = np.where(outer > 0, (outer - inner) * 0.9 - _LUMEN * inner, total)
-    return total.astype(np.float32)
+    return as_field(total)
 
 
 def _nodules(rng: np.random.Generator, severity: float, side: int, centre: tuple[float, float], g: Grid) -> Field:
@@ -90,4 +90,4 @@ def _streaks(
     aim = float(np.degrees(np.arctan2(hilum[1] - centre[1], hilum[0] - centre[0])))
     headings = aim + np.array([-24.0, -9.0, 4.0, 17.0, 150.0, 200.0])
     tree = grow_tree(rng, centre, headings, diameter=0.26 + 0.16 * severity, length=3.2, generations=3)
-    return (draw_tree(tree, g) * np.float32(1.3)).astype(np.float32)
+    return as_field(draw_tree(tree, g) * np.float32(1.3))

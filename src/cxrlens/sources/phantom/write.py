@@ -25,7 +25,7 @@ from cxrlens.folders import write_atomically
 from cxrlens.manifest import new_manifest, write_manifest
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources.phantom.cohort import Record, plan_cohort
-from cxrlens.sources.phantom.encode import encode, encode_mask, to_samples
+from cxrlens.sources.phantom.encode import decode, encode, encode_mask, to_samples
 from cxrlens.sources.phantom.exposure import SMALLEST, expose_patient
 from cxrlens.sources.phantom.faults import LABEL_CONFLICT, Copy, Spoilt, alter, plan_copies, spoilt_files
 from cxrlens.sources.phantom.hospital import HOSPITALS
@@ -33,8 +33,8 @@ from cxrlens.sources.phantom.patient import sample_patient
 
 README = """SYNTHETIC chest radiographs. No patient is shown here.
 
-Every picture was computed from equations by cxrlens (cxrlens.sources.phantom). They are for trying and testing software,
-never for a statement about a disease, a hospital or a person. Research software, not a medical device.
+Every picture was computed from equations by cxrlens (cxrlens.sources.phantom). They are for trying and testing
+software, never for a statement about a disease, a hospital or a person. Research software, not a medical device.
 
 collections/   as four invented hospitals would hand them out; some files are faulty on purpose
 truth/         what is really in them: manifest.csv, annotations.csv, masks/, known_duplicates.csv, faults.csv
@@ -190,7 +190,7 @@ def _make(root: Path, size: int, record: Record) -> tuple[dict[str, object], lis
 def _plant_copy(root: Path, copy: Copy, source: dict[str, object]) -> dict[str, object]:
     data = alter((root / copy.original.path).read_bytes(), copy)
     _write(root / copy.path, data)
-    shape = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED).shape
+    shape = decode(data).shape
     changed = {
         "path": copy.path,
         "label": copy.label,
