@@ -23,7 +23,7 @@ def consolidation(rng: np.random.Generator, severity: float, t: Thorax, g: Grid)
     r = r + 0.55 * smooth_noise(rng, g.shape, 9) + 0.25 * smooth_noise(rng, g.shape, 22)
     extent = smoothstep((reach - r).astype(np.float32), -0.9, 0.25 * reach)
     patchy = np.clip(1.0 + 0.10 * smooth_noise(rng, g.shape, 8) + 0.05 * smooth_noise(rng, g.shape, 30), 0.3, 1.2)
-    filled = share * extent * patchy.astype(np.float32) * t.lung * np.float32(0.50 + 0.42 * severity)
+    filled = share * t.above_domes * extent * patchy.astype(np.float32) * t.lung * np.float32(0.50 + 0.42 * severity)
     hilum = t.hilum_right if seed[0] < 0 else t.hilum_left
     aim = float(np.degrees(np.arctan2(seed[1] - hilum[1], seed[0] - hilum[0])))
     airways = draw_tree(
@@ -60,4 +60,4 @@ def _lobe_share(lobe: str, rng: np.random.Generator, t: Thorax, g: Grid) -> tupl
         return own * top * lateral * np.float32(0.58), (side * 7.8, hilum[1] + 6.0)
     # A lower lobe lies behind; its share of the ray grows downwards along the slope of the major fissure.
     behind = smoothstep(g.y, hilum[1] - 1.5, dome - 1.5)
-    return own * behind * np.float32(0.80), (side * 7.2, dome - 3.2)
+    return own * behind * np.float32(0.80), (side * 7.8, dome - 3.4)

@@ -103,5 +103,5 @@ def _ground_glass(rng: np.random.Generator, severity: float, patient: Patient, t
     patchy = np.clip(1.0 + 0.30 * smooth_noise(rng, g.shape, 16) + 0.22 * smooth_noise(rng, g.shape, 38), 0.15, 2.0)
     share = 1.0 - np.exp(-cloud * patchy.astype(np.float32))
     # Ground glass raises the density of lung by a tenth (subtle) to a half; it does not replace it.
-    inside = smoothstep(t.lung, 0.2, 2.5)
+    inside = smoothstep(t.lung, 0.2, 2.5) * t.above_domes
     return as_field(np.float32(0.20 + 0.32 * severity) * share * t.lung * inside)

@@ -23,6 +23,7 @@ class Thorax:
         fat: breasts and the like, on top of ``body``.
         lung_mask: (H, W) bool; lung fields as a reader would outline them: not behind heart, mediastinum or domes.
         outer: distance of each pixel inwards from the rib cage's inner wall, in cm; negative outside.
+        above_domes: 1 above the diaphragm's outline, falling to 0 behind it: disease is put where it can be seen.
         dome_right: y of the top of the right dome.
         dome_left: y of the top of the left dome.
         carina: y of the carina.
@@ -36,6 +37,7 @@ class Thorax:
     fat: Field
     lung_mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     outer: Field
+    above_domes: Field
     dome_right: float
     dome_left: float
     carina: float
@@ -75,6 +77,7 @@ def build_thorax(patient: Patient, pose: Pose, g: Grid) -> Thorax:
         fat=_breasts(patient, g, rng),
         lung_mask=mask,
         outer=(width - ax).astype(np.float32),
+        above_domes=smoothstep(below, 6.0, 1.0),
         dome_right=dome_right,
         dome_left=dome_left,
         carina=carina,
