@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxrlens.errors import CollectionError, CxrlensError
+from cxrlens.errors import CollectionError, CxrlensError, ManifestError
 from cxrlens.labels import parse_label
 from cxrlens.sources.class_folders import ClassFolders
 from cxrlens.sources.facts import age_of, sex_of, view_of
@@ -53,15 +54,24 @@ def collect(
         f"{folder}: a folder of masks with {count} file(s), passed over" for folder, count in found.masks.items()
     ]
     told: dict[Path, dict[str, str]] = {}
+    passed_over: list[Table] = []
     if use_tables:
         for path in found.tables:
             table = _read(path, columns, result)
-            if table is not None and table.names_images:
-                if path == own:
-                    _add_files_elsewhere(table, found)
-                _read_rows(table, FileIndex(root, found.images), told, result)
+            if table is None:
+                continue
+            if path == own:
+                _add_files_elsewhere(table, found)
+            index = FileIndex(root, found.images)
+            table.take_names_from_patients(index)
+            if table.names_images:
+                _read_rows(table, index, told, result)
+            else:
+                passed_over.append(table)
     if not found.images:
-        if not found.problems:
+        if own.is_file() and passed_over:
+            result.problems.append(_lacking(passed_over[0]))
+        elif not found.problems:
             remedy = "give a folder that holds PNG, JPEG, TIFF, BMP, WebP or DICOM files, or a manifest.csv"
             result.problems.append(CollectionError(root, "holds no images", remedy))
         return result
@@ -79,7 +89,16 @@ def collect(
             )
             result.problems.append(CollectionError(root, fault, f"{how}; complete the table to have them"))
     _report_unknown(root, result)
+    if any(not row["label"] for row in result.rows):
+        result.problems += [_lacking(table) for table in passed_over]
     return result
+
+
+def _lacking(table: Table) -> ManifestError:
+    missing = [key for key in ("path", "label") if key not in table.columns]
+    has = ", ".join(map(str, table.rows.columns[:8]))
+    remedy = "rename its columns, or tell which column is which"
+    return ManifestError(table.path, f"lacks the column(s) {', '.join(missing)} (it has {has})", remedy)
 
 
 def _read(path: Path, columns: Mapping[str, str], result: Collected) -> Table | None:
@@ -93,9 +112,8 @@ def _read(path: Path, columns: Mapping[str, str], result: Collected) -> Table | 
 def _add_files_elsewhere(table: Table, found: Walked) -> None:
     """A manifest may name files that lie outside its folder; they are images of this collection all the same."""
     known = {str(path) for path in found.images}
-    for record in table.records():
-        path = Path(record["path"])
-        path = path if path.is_absolute() else table.path.parent / path
+    for record in table.records() if "path" in table.columns else []:
+        path = Path(os.path.normpath(table.path.parent / record["path"]))
         if str(path) not in known and path.is_file():
             known.add(str(path))
             found.images.append(path)

@@ -1,4 +1,4 @@
-"""Tells synthetic pictures by the mark inside their files, so that they are called synthetic wherever they are carried."""
+"""Tells synthetic pictures by the mark inside their files, so that they are called so wherever they are carried."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,16 @@ class Table:
         """Whether it can say anything of an image."""
         return "path" in self.columns and ("label" in self.columns or bool(self.one_hot) or len(self.columns) > 1)
 
+    def take_names_from_patients(self, index: FileIndex) -> None:
+        """Where no column names files but the patients' one does (RSNA), it holds names of images, not of patients."""
+        column = self.columns.get("patient_id")
+        if column is None or self.columns.get("path", column) != column:
+            return
+        names = self.rows[column].unique()[:200]
+        if len(names) and sum(bool(index.find(name, self.path)) for name in names) * 2 > len(names):
+            del self.columns["patient_id"]
+            self.columns["path"] = column
+
     @property
     def has_labels(self) -> bool:
         """Whether it says what an image shows."""
@@ -129,7 +140,12 @@ def read_table(path: Path, given: Mapping[str, str]) -> Table:
 
 @dataclass(slots=True)
 class FileIndex:
-    """Finds files as tables name them: by path, by name, or by name without suffix."""
+    """Finds files as tables name them: by path, by name, or by name without suffix.
+
+    Args:
+        root: folder that paths may start from, beside the table's own.
+        files: absolute paths.
+    """
 
     root: Path
     files: list[Path]
@@ -137,8 +153,7 @@ class FileIndex:
 
     def __post_init__(self) -> None:
         for path in self.files:
-            relative = PurePosixPath(path.relative_to(self.root).as_posix())
-            for key in {str(relative), relative.name, relative.stem}:
+            for key in {str(path), path.name, path.stem}:
                 self._by_key.setdefault(key, []).append(path)
 
     def find(self, name: str, table: Path) -> list[Path]:
@@ -147,11 +162,9 @@ class FileIndex:
         if not name:
             return []
         for base in (table.parent, self.root):
-            candidate = base / name
-            if candidate.is_relative_to(self.root):
-                hits = self._by_key.get(candidate.relative_to(self.root).as_posix(), [])
-                if len(hits) == 1:
-                    return hits
+            hits = self._by_key.get(os.path.normpath(base / name), [])
+            if len(hits) == 1:
+                return hits
         parts = PurePosixPath(name).parts
         hits = self._by_key.get(parts[-1], []) if parts else []
         if not hits:
