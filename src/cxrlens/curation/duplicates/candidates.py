@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens.curation.duplicates.alignment import Stack
-from cxrlens.curation.duplicates.descriptor import View, learn_descriptor, views
+from cxrlens.curation.duplicates.descriptor import learn_descriptor, views
 from cxrlens.curation.duplicates.options import DuplicateOptions
 
 PER_VIEW = 8
@@ -39,7 +39,7 @@ class Candidates:
         return len(self.fixed)
 
 
-def find_candidates(contrast: Stack, options: DuplicateOptions) -> Candidates:
+def find_candidates(contrast: Stack, zoomed: Stack, options: DuplicateOptions) -> Candidates:
     """The pairs of pictures with like descriptors, at most ``options.neighbours`` proposed by each.
 
     Up to ``options.exhaustive`` pictures all pairs are candidates. From ``options.inverted_index`` on an inverted file
@@ -47,22 +47,28 @@ def find_candidates(contrast: Stack, options: DuplicateOptions) -> Candidates:
 
     Args:
         contrast: (N, P) float32, flattened local contrast, none of it flat.
+        zoomed: the same with the smaller neighbourhood that a crop's local contrast has.
         options: see :class:`DuplicateOptions`.
     """
     count = len(contrast)
     if count < 2:
         nothing = np.empty(0, np.int64)
         return Candidates(nothing, nothing, nothing, np.empty(0, np.float32))
-    describe = learn_descriptor(contrast)
+    descriptor = learn_descriptor(contrast)
     known = views()
-    whole = describe(contrast, View(known[0].map))
+    side = round(contrast.shape[1] ** 0.5)
+    operators = [descriptor.operator(view, side) for view in known]
+    whole = descriptor.describe(contrast, operators[0])
     everything = count <= options.exhaustive
     index = _index(whole, options)
     nearest = count if everything else min(PER_VIEW, count)
     parts = []
     for start in range(0, count, BLOCK):
-        block = contrast[start : start + BLOCK]
-        asked = np.stack([describe(block, view) for view in known], axis=1)
+        span = slice(start, start + BLOCK)
+        block, near = contrast[span], zoomed[span]
+        asked = np.empty((len(block), len(known), whole.shape[1]), np.float32)
+        for k, view in enumerate(known):
+            asked[:, k] = descriptor.describe(near if view.zoomed else block, operators[k])
         similarity, found = index.search(asked.reshape(-1, asked.shape[2]), nearest)
         rows = np.repeat(np.arange(start, start + len(block)), len(known) * nearest)
         seen = np.tile(np.repeat(np.arange(len(known)), nearest), len(block))
@@ -85,7 +91,7 @@ def _index(vectors: NDArray[np.float32], options: DuplicateOptions) -> faiss.Ind
         index.cp.max_points_per_centroid = 64
         index.cp.niter = 8
         index.train(vectors)
-        index.nprobe = 12
+        index.nprobe = 8
     index.add(vectors)
     return index
 

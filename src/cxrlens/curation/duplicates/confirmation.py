@@ -1,7 +1,7 @@
 """Confirmation: a candidate is registered in stages, coarse to fine, and falls out as soon as it cannot be a copy.
 
-Other patients' chests, and other films of the same patient, register well at low resolution, where only the outline of the
-thorax counts; they part in detail (ribs, vessels), of which the last stage consists.
+Other patients' chests, and other films of the same patient, register well at low resolution, where only the outline of
+the thorax counts; they part in detail (ribs, vessels), on which :mod:`~cxrlens.curation.duplicates.detail` decides.
 """
 
 from __future__ import annotations
@@ -16,57 +16,53 @@ from numpy.typing import NDArray
 
 from cxrlens.curation.duplicates.alignment import Alignment, Pairs, Stack, align
 from cxrlens.curation.duplicates.contrast import local_contrast
-from cxrlens.curation.duplicates.geometry import Affine
+from cxrlens.curation.duplicates.descriptor import ZOOMED, ZOOMED_BELOW
+from cxrlens.curation.duplicates.detail import compare_detail
+from cxrlens.curation.duplicates.geometry import Affine, magnification
 from cxrlens.curation.duplicates.options import DuplicateOptions
-
-LARGEST_STRETCH = 1.7
-"""Of one axis against the other: beyond it no copy was met, and registration of strangers runs away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One level of the registration.
+    """One level of the registration; its cost is about side squared times steps times the pairs that reach it.
 
     Args:
         side: of the pictures compared, in pixels.
-        sigma: of the local contrast, in those pixels; the smaller, the finer the detail that counts.
+        work: side at which their local contrast is taken, before they are shrunk.
+        sigma: of the local contrast in pixels of ``work``; the smaller, the finer the detail that counts.
         steps: Gauss-Newton steps.
         chunk: pairs registered at once, so that the work stays in the processor's cache.
     """
 
     side: int
+    work: int
     sigma: float
     steps: int
     chunk: int
 
 
 STAGES = (
-    Stage(16, 1.0, 3, 256),
-    Stage(32, 2.0, 2, 128),
-    Stage(32, 1.2, 2, 128),
-    Stage(48, 1.5, 2, 64),
-    Stage(128, 3.0, 3, 16),
+    Stage(side=16, work=64, sigma=4.0, steps=3, chunk=256),
+    Stage(side=32, work=64, sigma=4.0, steps=1, chunk=128),
+    Stage(side=32, work=64, sigma=2.4, steps=2, chunk=128),
+    Stage(side=48, work=48, sigma=1.5, steps=2, chunk=64),
 )
-"""Each stage's cost is about side squared times steps times the pairs that reach it."""
 
 
-def contrast_stack(thumbnails: Sequence[NDArray[np.uint8]], side: int, sigma: float, pool: Executor) -> Stack:
-    """Local contrast of the thumbnails at ``side`` pixels, flattened: (N, side * side) float32."""
-    work = (
-        max(side, 64) if side <= 64 else side
-    )  # small pictures are shrunk afterwards: blurring 2 pixels wide says little
-    work = side if side == 48 else work
-
-    def one(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
-        grey = cv2.resize(thumbnail, (work, work), interpolation=cv2.INTER_AREA) if work < len(thumbnail) else thumbnail
-        contrast = local_contrast(grey, sigma * work / side)
-        return contrast if work == side else cv2.resize(contrast, (side, side), interpolation=cv2.INTER_AREA)
-
-    stack = np.empty((len(thumbnails), side * side), np.float32)
+def contrast_stack(
+    thumbnails: Sequence[NDArray[np.uint8]], stage: Stage, pool: Executor, zoom: float = 1.0
+) -> Stack:
+    """Local contrast of the thumbnails, flattened: (N, side * side) float32; ``zoom`` times the usual neighbourhood."""
+    stack = np.empty((len(thumbnails), stage.side**2), np.float32)
+    work, side = (stage.work, stage.work), (stage.side, stage.side)
 
     def many(start: int) -> None:
         for row in range(start, min(start + 128, len(thumbnails))):
-            stack[row] = one(thumbnails[row]).ravel()
+            grey = cv2.resize(thumbnails[row], work, interpolation=cv2.INTER_AREA)
+            contrast = local_contrast(grey, stage.sigma * zoom)
+            if side != work:
+                contrast = cv2.resize(contrast, side, interpolation=cv2.INTER_AREA)
+            stack[row] = contrast.ravel()
 
     list(pool.map(many, range(0, len(thumbnails), 128)))
     return stack
@@ -90,35 +86,58 @@ def confirm(
         pool: threads to share the work.
         report: told how many candidates reach each stage.
     """
-    gates = (*options.gates, options.score)
     result = Alignment(maps, np.zeros(len(pairs)), np.zeros(len(pairs)))
-    for stage, gate in zip(STAGES, gates, strict=True):
-        report(f"{stage.side} px", len(pairs))
-        used, place = np.unique(np.concatenate([pairs.fixed, pairs.moving]), return_inverse=True)
-        local = Pairs(place[: len(pairs)], place[len(pairs) :], pairs.sign)
-        stack = contrast_stack([thumbnails[row] for row in used], stage.side, stage.sigma, pool)
-        result = _align_in_chunks(stack, local, result.maps, stage, pool)
-        keep = np.flatnonzero((result.score >= gate) & (result.overlap >= options.overlap) & _plausible(result.maps))
-        pairs = pairs.take(keep)
-        result = Alignment(result.maps[keep], result.score[keep], result.overlap[keep])
+    for stage, gate in zip(STAGES, options.gates, strict=True):
+        report(f"{stage.side} px, {stage.sigma / stage.work:.3f}", len(pairs))
+        result = _register(thumbnails, pairs, result.maps, stage, pool)
+        pairs, result = _keep(pairs, result, gate, options)
+    report("detail", len(pairs))
+    result = compare_detail(thumbnails, pairs, result.maps, pool)
+    pairs, result = _keep(pairs, result, options.score, options)
     report("confirmed", len(pairs))
     return pairs, result
 
 
-def _align_in_chunks(stack: Stack, pairs: Pairs, maps: Affine, stage: Stage, pool: Executor) -> Alignment:
+def _keep(pairs: Pairs, result: Alignment, gate: float, options: DuplicateOptions) -> tuple[Pairs, Alignment]:
+    good = (result.score >= gate) & (result.overlap >= options.overlap) & _plausible(result.maps, options)
+    keep = np.flatnonzero(good)
+    return pairs.take(keep), Alignment(result.maps[keep], result.score[keep], result.overlap[keep])
+
+
+def _register(
+    thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: Affine, stage: Stage, pool: Executor
+) -> Alignment:
     if not len(pairs):
         return Alignment(maps, np.empty(0), np.empty(0))
+    zoomed = magnification(maps) < ZOOMED_BELOW
+    usual, usual_place = _numbered(np.concatenate([pairs.fixed, pairs.moving[~zoomed]]))
+    special, special_place = _numbered(pairs.moving[zoomed])
+    moving = np.empty(len(pairs), np.int64)
+    moving[~zoomed] = usual_place[len(pairs) :]
+    moving[zoomed] = special_place + len(usual)
+    local = Pairs(usual_place[: len(pairs)], moving, pairs.sign)
+    stack = np.concatenate(
+        [
+            contrast_stack([thumbnails[row] for row in rows], stage, pool, zoom)
+            for rows, zoom in ((usual, 1.0), (special, ZOOMED))
+        ]
+    )
 
     def part(start: int) -> Alignment:
         span = slice(start, start + stage.chunk)
-        return align(stack, pairs.take(span), maps[span], stage.steps)
+        return align(stack, local.take(span), maps[span], stage.steps)
 
     done = list(pool.map(part, range(0, len(pairs), stage.chunk)))
     return Alignment(*(np.concatenate([getattr(d, name) for d in done]) for name in Alignment.__slots__))
 
 
-def _plausible(maps: Affine) -> NDArray[np.bool_]:
+def _numbered(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    used, place = np.unique(rows, return_inverse=True)
+    return used, place
+
+
+def _plausible(maps: Affine, options: DuplicateOptions) -> NDArray[np.bool_]:
     """No map that squeezes one axis far more than the other, or shrinks the picture to a spot."""
     stretch = np.linalg.svd(maps[:, :, :2], compute_uv=False)
     largest, least = stretch[:, 0], stretch[:, 1]
-    return (least > 0.4) & (largest < 2.5) & (largest / np.maximum(least, 1e-9) < LARGEST_STRETCH)
+    return (least > 0.35) & (largest < 2.5) & (largest < options.stretch * np.maximum(least, 1e-9))

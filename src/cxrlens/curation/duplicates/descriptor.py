@@ -10,6 +10,7 @@ picture is one matrix product with its 32 x 32 local contrast: no picture is eve
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,13 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from cxrlens.curation.duplicates.alignment import Stack
-from cxrlens.curation.duplicates.geometry import MIRROR, Affine, compose, quarter_turn, sampling_matrix, window
+from cxrlens.curation.duplicates.geometry import MIRROR, Affine, compose, magnification, quarter_turn, sampling_matrix, window
 
+ZOOMED = 0.72
+"""A crop's local contrast is taken over less anatomy than the whole picture's. Pictures that are compared with a crop of
+them therefore also exist with a neighbourhood so much smaller: the middle of the crops that are looked for."""
+ZOOMED_BELOW = 0.85
+"""Magnification from which on that one is the nearer of the two."""
 GRID = 16
 """Side of the grid on which pictures are compared."""
 
@@ -30,6 +36,11 @@ class View:
     map: Affine
     sign: float = 1.0
 
+    @property
+    def zoomed(self) -> bool:
+        """Whether it shows so little that local contrast is to be taken over a smaller neighbourhood."""
+        return bool(magnification(self.map) < ZOOMED_BELOW)
+
 
 def views() -> tuple[View, ...]:
     """The views that are looked for: crops to 2/3, shifts, one-sided crops; fewer where also mirrored, inverted or turned.
@@ -39,11 +50,12 @@ def views() -> tuple[View, ...]:
     """
     whole, centred = window(1, 1), [window(s, s) for s in (0.88, 0.76)]
     crops = [whole]
-    for scale in (0.88, 0.76, 0.66):
-        slack = (1 - scale) / 2
-        crops += [window(scale, scale, slack * x, slack * y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
-    crops += [window(0.85, 1, x, 0) for x in (-0.07, 0, 0.07)] + [window(1, 0.85, 0, y) for y in (-0.07, 0, 0.07)]
-    crops += [window(0.7, 0.85), window(0.85, 0.7)]
+    for wide, high in itertools.product((1.0, 0.88, 0.76, 0.66), repeat=2):
+        if (wide, high) == (1.0, 1.0) or max(wide, high) > 1.4 * min(wide, high):
+            continue
+        columns, rows = ((0,) if side == 1.0 else (-1, 0, 1) for side in (wide, high))
+        slack_x, slack_y = (1 - wide) / 2, (1 - high) / 2
+        crops += [window(wide, high, slack_x * x, slack_y * y) for x in columns for y in rows]
     crops += [window(1, 1, x, y) for x in (-0.06, 0.06) for y in (-0.06, 0.06)]
     shifts = [window(1, 1, x, y) for x, y in ((0.04, 0), (-0.04, 0), (0, 0.04), (0, -0.04))]
     few = [whole, *centred, *shifts]
@@ -69,18 +81,22 @@ class Descriptor:
     projection: NDArray[np.float32]
     mean: NDArray[np.float32]
 
-    def __call__(self, contrast: Stack, view: View) -> NDArray[np.float32]:
-        """Unit vectors (N, D) of pictures as seen in a view; zero where a picture is flat."""
-        side = round(contrast.shape[1] ** 0.5)
-        operator = sampling_matrix(view.map, side, GRID).T @ self.projection
-        vectors = contrast @ (operator * np.float32(view.sign)) - self.mean @ self.projection
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors /= np.maximum(length, 1e-6)
+    def operator(self, view: View, side: int) -> NDArray[np.float32]:
+        """(side ** 2, D) float32: what :meth:`describe` multiplies pictures with to see them in a view."""
+        seen = sampling_matrix(view.map, side, GRID).T @ self.projection
+        seen *= np.float32(view.sign)
+        return seen
+
+    def describe(self, contrast: Stack, operator: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Unit vectors (N, D) of pictures (N, P) as seen in a view; zero where a picture is flat."""
+        vectors = contrast @ operator
+        vectors -= self.mean @ self.projection
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
         vectors[~contrast.any(axis=1)] = 0.0
-        return np.ascontiguousarray(vectors, dtype=np.float32)
+        return vectors
 
 
-def learn_descriptor(contrast: Stack, dimensions: int = 80, seed: int = 0, most: int = 4000) -> Descriptor:
+def learn_descriptor(contrast: Stack, dimensions: int = 64, seed: int = 0, most: int = 4000) -> Descriptor:
     """Learn the projection from a collection's local contrast, (N, P) float32.
 
     At most ``most`` images, drawn by ``seed``, are learnt from.

@@ -56,6 +56,15 @@ def invert(affine: Affine) -> Affine:
     return np.concatenate([linear, -linear @ affine[..., 2:]], axis=-1)
 
 
+def magnification(affine: Affine) -> NDArray[np.float64]:
+    """Mean factor by which lengths change, unsigned; () or (B,). Below 1: the first picture is a crop of the second."""
+    linear = affine[..., :2]
+    factor: NDArray[np.float64] = np.sqrt(
+        np.abs(linear[..., 0, 0] * linear[..., 1, 1] - linear[..., 0, 1] * linear[..., 1, 0])
+    )
+    return factor
+
+
 def grid_centres(size: int) -> NDArray[np.float64]:
     """(size * size, 2) points (x, y): the pixel centres of a square grid in the unit square, row by row."""
     line = (np.arange(size) + 0.5) / size

@@ -15,17 +15,19 @@ class DuplicateOptions:
         neighbours: candidates an image proposes.
         similarity: descriptors less alike than this are no candidates.
         gates: correlation that a candidate needs after each stage of the registration to reach the next.
+        stretch: of one axis against the other, at most: beyond it strangers' registrations run away.
         exhaustive: up to so many images every pair is registered, since there are too few to learn descriptors from.
         inverted_index: from so many images on, the index looks at a part of them only, so that the search grows slower
             than the square of their number.
         workers: threads; 0 takes one for each core.
     """
 
-    score: float = 0.80
+    score: float = 0.85
     overlap: float = 0.5
     neighbours: int = 10
-    similarity: float = 0.50
-    gates: tuple[float, float, float, float] = (0.60, 0.68, 0.55, 0.58)
+    similarity: float = 0.60
+    gates: tuple[float, float, float, float] = (0.58, 0.69, 0.57, 0.57)
+    stretch: float = 1.7
     exhaustive: int = 64
     inverted_index: int = 2000
     workers: int = 0

@@ -11,8 +11,8 @@ import pandas as pd
 
 from cxrlens.curation.duplicates.alignment import Pairs
 from cxrlens.curation.duplicates.candidates import find_candidates
-from cxrlens.curation.duplicates.confirmation import confirm, contrast_stack
-from cxrlens.curation.duplicates.descriptor import views
+from cxrlens.curation.duplicates.confirmation import STAGES, confirm, contrast_stack
+from cxrlens.curation.duplicates.descriptor import ZOOMED, views
 from cxrlens.curation.duplicates.fingerprint import Fingerprint
 from cxrlens.curation.duplicates.geometry import invert, placement
 from cxrlens.curation.duplicates.options import DuplicateOptions
@@ -31,8 +31,6 @@ PAIR_COLUMNS = (
     "mirrored",
     "map",
 )
-CONTRAST_SIDE = 32
-CONTRAST_SIGMA = 2.0
 
 
 def find_duplicates(
@@ -92,8 +90,8 @@ def _near(items: Sequence[Fingerprint], options: DuplicateOptions, progress: Pro
     workers = options.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     thumbnails = [item.thumbnail for item in items]
     with ThreadPoolExecutor(workers) as pool:
-        contrast = contrast_stack(thumbnails, CONTRAST_SIDE, CONTRAST_SIGMA, pool)
-        found = find_candidates(contrast, options)
+        whole, zoomed = (contrast_stack(thumbnails, STAGES[1], pool, zoom) for zoom in (1.0, ZOOMED))
+        found = find_candidates(whole, zoomed, options)
         known = views()
         signs = np.array([view.sign for view in known], np.float32)[found.view]
         maps = np.stack([view.map for view in known])[found.view]
