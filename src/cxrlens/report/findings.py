@@ -185,7 +185,7 @@ def _side(path: Path, label: str, record: DatasetRecord, namer: Namer) -> Side:
         match = record.manifest[record.manifest["path"] == str(path)]
         if len(match):
             sha256, collection = str(match.iloc[0]["sha256"]), str(match.iloc[0]["collection"])
-    name = namer.name(str(path), sha256, collection)
+    name = namer.name(str(path), sha256)
     return Side(name, label, collection, of_radiograph(path, f"Radiograph {name}, labelled {label}"))
 
 
@@ -205,7 +205,7 @@ def _suspects(found: list[tuple[float, int]], manifest: pd.DataFrame, namer: Nam
     shown: list[Suspect] = []
     for score, index in sorted(found, key=lambda each: (-each[0], each[1]))[:SUSPECTS_SHOWN]:
         row = {str(column): str(cell) for column, cell in manifest.loc[index].items()}
-        name = namer.name(row["path"], row["sha256"], row["collection"])
+        name = namer.name(row["path"], row["sha256"])
         picture = of_radiograph(Path(row["path"]), f"Radiograph {name}, flagged {flag}")
         shown.append(Suspect(name, row["label"], row["source"], score, namer.redact(row["excluded"]), picture))
     return shown

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cxrlens.report.data_facts import DataFacts
 from cxrlens.report.findings import Findings
 from cxrlens.report.headline import ORIGINAL, Headline
+from cxrlens.report.licences import caveats_of
 from cxrlens.report.records import RunRecord
 from cxrlens.report.rendering import measured, number, percent, plural
 from cxrlens.report.splitting import SplitFacts
@@ -30,6 +31,8 @@ def limits(
     result.extend(_of_split(split, data))
     if data is not None:
         result.extend(_of_data(data))
+        if not record.dataset.synthetic:
+            result.extend(_of_catalogue(data))
     if found is not None and found.conflicts:
         pairs = plural(found.conflicts, "pair of copies carries", "pairs of copies carry")
         words = f"{pairs} two different labels; other wrong labels cannot be seen this way."
@@ -106,6 +109,13 @@ def _of_data(data: DataFacts) -> Iterator[Limit]:
         if known.total and known.known < known.total / 2:
             words = f"It is known for {known.known:,} of {known.total:,} images, so no figure is broken down by it."
             yield f"{known.column.capitalize()} is mostly unknown.", words
+
+
+def _of_catalogue(data: DataFacts) -> Iterator[Limit]:
+    for row in data.rows:
+        caveats = caveats_of(row.source, row.collections)
+        if caveats:
+            yield f"About {row.source}:", " ".join(f"{each[:1].upper()}{each[1:].rstrip('.')}." for each in caveats)
 
 
 def calibration_words(ece: float | None) -> str:

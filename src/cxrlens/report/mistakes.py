@@ -58,7 +58,7 @@ def _mistake(row: pd.Series[str], record: RunRecord, namer: Namer) -> Mistake:
     if record.dataset.manifest is not None:
         match = record.dataset.manifest.loc[record.dataset.manifest["path"] == str(path), "sha256"]
         sha256 = str(match.iloc[0]) if len(match) else ""
-    name = namer.name(str(path), sha256, str(row.get("collection", "")))
+    name = namer.name(str(path), sha256)
     alt = f"Radiograph {name}: labelled {row['label']}, the model said {row['predicted']}"
     return Mistake(
         name=name,

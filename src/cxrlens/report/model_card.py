@@ -7,7 +7,7 @@ from pathlib import Path
 from cxrlens.folders import RunFolder, write_atomically
 from cxrlens.labels import CLASSES
 from cxrlens.report import performance
-from cxrlens.report.data_facts import data_facts
+from cxrlens.report.data_facts import DataFacts, data_facts
 from cxrlens.report.findings import counted_findings
 from cxrlens.report.headline import ORIGINAL, headline
 from cxrlens.report.licences import licence_of
@@ -41,7 +41,7 @@ def write_model_card(run: RunFolder) -> Path:
         training=training_facts(record),
         model=record.model or {},
         data=data,
-        licences={row.source: licence_of(row.source, row.collections) for row in data.rows} if data else {},
+        licences={} if data is None else _licences(data, record.dataset.synthetic),
         split=split,
         headline=head,
         view=views[0] if views else None,
@@ -53,3 +53,7 @@ def write_model_card(run: RunFolder) -> Path:
     path = run.root / "MODEL_CARD.md"
     write_atomically(path, text.encode())
     return path
+
+
+def _licences(data: DataFacts, synthetic: bool) -> dict[str, str]:
+    return {row.source: licence_of(row.source, row.collections, synthetic=synthetic) for row in data.rows}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
 import pandas as pd
 
 _SHORTEST_ID = 3
+_PADDED = 6
+"""From so many digits on, leading zeros are taken as padding: NIH's file 00000013_000.png is of patient 13."""
+
 _LONGEST_NAME = 48
 
 
@@ -22,34 +24,34 @@ class Namer:
     """
 
     ids: frozenset[str] = frozenset()
-    _parts: frozenset[str] = field(init=False)
+    _known: frozenset[str] = field(init=False)
+    _bare: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         parts = {part for each in self.ids for part in (each.lower(), *_tokens(each))}
-        object.__setattr__(self, "_parts", frozenset(p for p in parts if len(p) >= _SHORTEST_ID))
+        object.__setattr__(self, "_known", frozenset(p for p in parts if len(p) >= _SHORTEST_ID))
+        object.__setattr__(self, "_bare", frozenset(p.lstrip("0") for p in parts if p.strip("0")))
 
     @classmethod
     def of(cls, manifest: pd.DataFrame | None) -> Namer:
         """From a manifest, or for nothing at all."""
         return cls() if manifest is None else cls(frozenset(manifest["patient_id"]) - {""})
 
-    def name(self, path: str, sha256: str = "", collection: str = "") -> str:
-        """File name without folders; ``collection, image 3f9a12cd`` (of the SHA-256) where the name holds an id."""
+    def name(self, path: str, sha256: str = "") -> str:
+        """File name without folders; ``image 3f9a12cd`` (start of its SHA-256) where the name holds a patient's id."""
         name = PurePath(path.replace("\\", "/")).name
-        if self._gives_away(name):
-            what = f"image {sha256[:8]}" if sha256 else "image (name withheld: it holds a patient's id)"
-            return f"{collection}, {what}" if collection else what
+        if any(self._is_id(token) for token in (name.lower(), PurePath(name).stem.lower(), *_tokens(name))):
+            return f"image {sha256[:8]}" if sha256 else "image (its name holds a patient's id)"
         return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 9]}…{name[-8:]}"
 
     def redact(self, text: str) -> str:
-        """``text`` with every patient's id replaced; for sentences that other parts wrote."""
-        return re.sub(r"[A-Za-z0-9]+", lambda m: "(withheld)" if m.group().lower() in self._parts else m.group(), text)
+        """``text`` with every word that is a patient's id replaced; for sentences that other parts wrote."""
+        return re.sub(r"[A-Za-z0-9]+", lambda m: "(withheld)" if self._is_id(m.group().lower()) else m.group(), text)
 
-    def _gives_away(self, name: str) -> bool:
-        lower = name.lower()
-        whole = any(len(each) >= _SHORTEST_ID and each.lower() in lower for each in self.ids)
-        return whole or not self._parts.isdisjoint(_tokens(name))
+    def _is_id(self, token: str) -> bool:
+        return token in self._known or (len(token) >= _PADDED and token.isdigit() and token.lstrip("0") in self._bare)
 
 
-def _tokens(text: str) -> Iterable[str]:
+def _tokens(text: str) -> list[str]:
+    """Runs of letters and digits that hold a digit: in "patient-0012-b" only 0012 can be an id."""
     return [token for token in re.split(r"[^a-z0-9]+", text.lower()) if any(c.isdigit() for c in token)]

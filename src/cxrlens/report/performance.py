@@ -75,11 +75,9 @@ class Plot:
 
 def split_views(record: RunRecord) -> list[SplitView]:
     """Test first, then validation, then train; only what holds images."""
-    views = [
-        (name, f"{name.capitalize()} set", split_metrics(record.metrics, name))
-        for name in ("test", "validation", "train")
-    ]
-    return [_view(name, title, block, record.metrics or {}) for name, title, block in views if block]
+    titles = {"test": "Test set", "validation": "Validation set", "train": "Training set"}
+    blocks = {name: split_metrics(record.metrics, name) for name in titles}
+    return [_view(name, titles[name], block, record.metrics or {}) for name, block in blocks.items() if block]
 
 
 def external_views(record: RunRecord) -> list[SplitView]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -13,6 +14,7 @@ from cxrlens import RESEARCH_ONLY, __version__
 from cxrlens.report.figures import Measured
 
 NOT_MEASURED = "not measured"
+NOT_RECORDED = "not recorded"
 
 
 def render(template: str, **values: Any) -> str:
@@ -25,7 +27,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """``0.8497`` → ``0.850``; the words "not measured" for nothing and for NaN."""
     if value is None or math.isnan(value):
         return NOT_MEASURED
-    return f"{value:.{digits}f}"
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def measured(value: Measured | None, digits: int = 3) -> str:
@@ -34,7 +36,7 @@ def measured(value: Measured | None, digits: int = 3) -> str:
         return NOT_MEASURED
     if value.low is None or value.high is None:
         return number(value.value, digits)
-    return f"{value.value:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f})"
+    return f"{number(value.value, digits)} ({number(value.low, digits)} to {number(value.high, digits)})"
 
 
 def percent(value: float | None) -> str:
@@ -72,6 +74,7 @@ def markdown_cell(value: object) -> str:
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text)
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("cxrlens.report", "templates"),

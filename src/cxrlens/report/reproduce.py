@@ -65,7 +65,7 @@ def _versions(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Those that the training recorded; those of this machine, and said so, where it recorded none."""
     recorded = config.get("versions")
     if isinstance(recorded, Mapping) and recorded:
-        return [(str(name), str(value)) for name, value in recorded.items()]
+        return [(str(name), str(value)) for name, value in recorded.items()] + _machine(config.get("machine"))
     found = [("cxrlens (writing this report)", __version__), ("Python", platform.python_version())]
     for name in PACKAGES:
         try:
@@ -73,6 +73,13 @@ def _versions(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _machine(said: Any) -> list[tuple[str, str]]:
+    """Sums of floats depend on the processor and its threads; the machine's own name is nobody's business."""
+    about = said if isinstance(said, Mapping) else {}
+    names = {"device": "Device", "accelerator": "Accelerator", "threads": "Threads", "cpu_capability": "Instructions"}
+    return [(words, str(about[key])) for key, words in names.items() if key in about]
 
 
 def _find(config: Mapping[str, Any], key: str) -> Any:

@@ -83,7 +83,7 @@ def _values(record: RunRecord) -> dict[str, Any]:
         "calibration": calibration_words(ece.value if ece else None),
         "plots": performance.plots(record.folder.figures, shown),
         "mistakes": most_confident_mistakes(record, shown, namer),
-        "explanations": gallery_of(record, namer),
+        "explanations": gallery_of(record),
         "limits": limits(record, data, split, head, found),
         "again": reproduction(record, split),
     }

@@ -11,8 +11,9 @@ import pandas as pd
 
 from cxrlens.report.pictures import Picture, from_file
 from cxrlens.report.records import RunRecord
+from cxrlens.training.curves import describe_gap
 
-HIDDEN_SETTINGS = ("dataset", "format", "dataset_hash", "versions", "environment", "classes", "command")
+HIDDEN_SETTINGS = ("dataset", "format", "dataset_hash", "versions", "machine", "timings", "images")
 """Settings with a section of their own, or that name a place on the machine."""
 
 
@@ -23,7 +24,7 @@ class TrainingFacts:
     Args:
         best: the epoch whose weights were kept, counted as ``history.csv`` counts.
         train_accuracy: in that epoch, measured as validation is (no augmentation, no dropout, the same weights).
-        gap: that minus the accuracy in validation; ``None`` where not recorded.
+        gap_words: how far the two lie apart, for a reader who has never heard of overfitting.
         seconds: wall time of all epochs.
         settings: names and values of the configuration, flat.
     """
@@ -34,28 +35,11 @@ class TrainingFacts:
     best: int | None
     train_accuracy: float | None
     validation_accuracy: float | None
-    gap: float | None
+    gap_words: str
     seconds: float | None
     images_per_second: float | None
     settings: tuple[tuple[str, str], ...]
     curves: Picture | None
-
-    @property
-    def gap_words(self) -> str:
-        """The generalisation gap for a reader who has never heard of it."""
-        if self.gap is None:
-            return ""
-        points = 100 * self.gap
-        if points > 10:
-            return (
-                f"Training accuracy is {points:.0f} points above validation accuracy: the network remembers images "
-                "besides learning from them (overfitting)."
-            )
-        if points > 3:
-            return f"Training accuracy is {points:.1f} points above validation accuracy: some overfitting."
-        if points < -3:
-            return f"Training accuracy is {-points:.1f} points below validation accuracy: chance, or an easier validation set."
-        return f"Training and validation accuracy differ by {abs(points):.1f} points: no overfitting to speak of."
 
 
 def training_facts(record: RunRecord) -> TrainingFacts | None:
@@ -63,9 +47,11 @@ def training_facts(record: RunRecord) -> TrainingFacts | None:
     history = record.history
     if history is None or not len(history):
         return None
-    model = record.model or {}
+    model, options = record.model or {}, record.config.get("options")
     best = _best_epoch(history, model)
-    train, validation = (_at(history, best, f"{split}_accuracy") for split in ("clean_train", "validation"))
+    train, validation = (_trained(model, part) for part in ("train", "validation"))
+    train = train if train is not None else _at(history, best, "clean_train_accuracy")
+    validation = validation if validation is not None else _at(history, best, "validation_accuracy")
     alt = "Accuracy and loss by epoch for training and validation, the best epoch marked"
     return TrainingFacts(
         model=str(model.get("name") or record.config.get("model") or "unknown"),
@@ -74,12 +60,26 @@ def training_facts(record: RunRecord) -> TrainingFacts | None:
         best=best,
         train_accuracy=train,
         validation_accuracy=validation,
-        gap=None if train is None or validation is None else train - validation,
+        gap_words=_gap_words(train, validation),
         seconds=float(history["seconds"].sum()) if "seconds" in history else None,
         images_per_second=float(history["images_per_s"].median()) if "images_per_s" in history else None,
-        settings=tuple(_flat(record.config)),
+        settings=tuple(_flat(options if isinstance(options, Mapping) else record.config)),
         curves=from_file(record.folder.root / "curves.png", alt),
     )
+
+
+def _trained(model: Mapping[str, Any], part: str) -> float | None:
+    """Accuracy of the kept weights over a whole split, as the training measured it at its end."""
+    measured = model.get("trained")
+    said = measured.get(part) if isinstance(measured, Mapping) else None
+    value = said.get("accuracy") if isinstance(said, Mapping) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _gap_words(train: float | None, validation: float | None) -> str:
+    if train is None or validation is None:
+        return ""
+    return describe_gap({"train": {"accuracy": train}, "validation": {"accuracy": validation}}).replace("\n", " ")
 
 
 def _best_epoch(history: pd.DataFrame, model: Mapping[str, Any]) -> int | None:
