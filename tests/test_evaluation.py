@@ -86,7 +86,9 @@ def test_each_split_is_measured_on_its_own_images(evaluated: tuple[RunFolder, Da
             (rows["label"] == rows["predicted"]).mean(), abs=1e-5
         )
     meanings = [metrics[name]["meaning"] for name in ("train", "validation", "test")]
-    assert "seen in training" in meanings[0] and "not a test score" in meanings[1] and "locked away" in meanings[2]
+    assert "seen in training" in meanings[0]
+    assert "not a test score" in meanings[1]
+    assert "locked away" in meanings[2]
 
 
 def test_probabilities_are_the_networks_own(evaluated: tuple[RunFolder, DatasetFolder, dict]) -> None:
@@ -139,7 +141,8 @@ def test_another_dataset_is_external_and_leaves_the_runs_own_metrics_alone(
     metrics = evaluate(run, EvaluationOptions(dataset=other, resamples=200))
     assert metrics["external"]["n"] == 24
     assert "never seen in training" in metrics["external"]["meaning"]
-    assert "test" not in metrics and "train" not in metrics
+    assert "test" not in metrics
+    assert "train" not in metrics
     assert (run.root / "external" / "elsewhere" / "metrics.json").is_file()
     assert (run.root / "external" / "elsewhere" / "figures" / "confusion.png").is_file()
     assert run.metrics_path.read_bytes() == before
@@ -162,7 +165,8 @@ def test_an_image_that_is_gone_is_named_and_the_rest_are_measured(tmp_path: Path
     gone = Path(dataset.manifest()["path"][3])
     gone.unlink()
     metrics = evaluate(run, EvaluationOptions(resamples=200, figures=False))
-    assert len(metrics["problems"]) == 1 and gone.name in metrics["problems"][0]
+    assert len(metrics["problems"]) == 1
+    assert gone.name in metrics["problems"][0]
     assert sum(metrics[name]["n"] for name in ("train", "validation", "test")) == 24 - 4 - 1
 
 
@@ -171,7 +175,8 @@ def test_a_random_split_is_called_inflated_on_every_score() -> None:
     frame[["patient_id", "duplicate_group"]] = ""
     frame[list(PROBABILITY_COLUMNS)] = [0.7, 0.1, 0.1, 0.1]
     random, disjoint = (measure(frame, Bootstrap(200), kind) for kind in ("random", "patient"))
-    assert "inflated" in random["test"]["meaning"] and "inflated" in random["validation"]["meaning"]
+    assert "inflated" in random["test"]["meaning"]
+    assert "inflated" in random["validation"]["meaning"]
     assert "inflated" not in random["train"]["meaning"]
     assert "inflated" not in disjoint["test"]["meaning"]
 

@@ -38,6 +38,7 @@ def predictions(truth: list[int], said: list[int], confidence: float = 0.7, **co
 def test_patients_groups_and_lone_images_are_the_units() -> None:
     frame = pd.DataFrame(
         {
+            "source": ["A"] * 7,
             "patient_id": ["p1", "p1", "", "", "p2", "", ""],
             "duplicate_group": ["", "", "g1", "g1", "g1", "", ""],
         }
@@ -63,7 +64,8 @@ def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
     for trial in range(200):
         per_patient = np.repeat(rng.random(60) < 0.8, 2)  # both images of a patient stand or fall together
         interval = accuracy_of(per_patient, np.repeat(np.arange(60), 2), Bootstrap(400, trial))
-        assert interval.low is not None and interval.high is not None
+        assert interval.low is not None
+        assert interval.high is not None
         held += interval.low <= 0.8 <= interval.high
     assert 0.89 <= held / 200 <= 0.99
 
@@ -92,8 +94,11 @@ def test_wilson_agrees_with_a_published_value() -> None:
 def test_centred_percentiles_hold_the_value_where_plain_ones_would_not() -> None:
     biased = np.random.default_rng(0).normal(0.1, 0.01, 1000)
     plain, centred = (from_resamples(0.05, biased, "", centred=c) for c in (False, True))
-    assert plain.low is not None and plain.low > 0.05
-    assert centred.low is not None and centred.high is not None and centred.low < 0.05 < centred.high
+    assert plain.low is not None
+    assert plain.low > 0.05
+    assert centred.low is not None
+    assert centred.high is not None
+    assert centred.low < 0.05 < centred.high
 
 
 def test_a_missing_class_gives_null_and_a_reason_and_valid_json() -> None:
@@ -109,7 +114,7 @@ def test_a_missing_class_gives_null_and_a_reason_and_valid_json() -> None:
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_image_or_one_image_gives_a_block_all_the_same(n: int) -> None:
-    result = block(predictions([0] * n, [1] * n), "test", Bootstrap(200))
+    result = block(predictions([0], [1]).iloc[:n], "test", Bootstrap(200))
     json.dumps(result, allow_nan=False)
     assert result["n"] == n
     assert result["accuracy"]["value"] is None if n == 0 else result["accuracy"]["value"] == 0.0

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxrlens.evaluation.blocks import Bootstrap, accuracy_of, difference
+from cxrlens.evaluation.blocks import Bootstrap, accuracy_of, mean_interval
 from cxrlens.evaluation.resampling import clusters
 from cxrlens.labels import CLASSES
 
@@ -50,7 +50,7 @@ def baselines(train: pd.DataFrame, test: pd.DataFrame, bootstrap: Bootstrap) -> 
         result[name] = {
             "meaning": meanings[name],
             "accuracy": accuracy_of(right, units, bootstrap).to_dict(),
-            "model_minus_baseline": difference(gain, units, bootstrap).to_dict(),
+            "model_minus_baseline": mean_interval(gain, units, bootstrap).to_dict(),
         }
     result["majority_class"]["guess"] = overall
     result["source_majority"]["guess"] = by_source

@@ -15,6 +15,7 @@ from cxrlens.evaluation.intervals import Interval, from_resamples, proportion
 from cxrlens.evaluation.metrics import Scores
 from cxrlens.evaluation.resampling import bootstrap_weights, clusters
 from cxrlens.labels import CLASSES
+from cxrlens.split import patient_keys
 
 Floats = NDArray[np.float64]
 
@@ -113,10 +114,12 @@ def accuracy_of(right: NDArray[np.bool_], units: NDArray[np.intp], bootstrap: Bo
     return proportion(float(right.mean()), drawn, int(units.max()) + 1, "no images")
 
 
-def difference(values: Floats, units: NDArray[np.intp], bootstrap: Bootstrap) -> Interval:
-    """Interval of the mean of (n,) paired differences, resampled by unit."""
+def mean_interval(values: Floats, units: NDArray[np.intp], bootstrap: Bootstrap, *, share: bool = False) -> Interval:
+    """Interval of the mean of (n,) values, resampled by unit; ``share`` where they lie in [0, 1] and are no differences."""
     if not len(values):
         return Interval(None, None, None, "no images")
+    if share:
+        return proportion(float(values.mean()), _means(values, units, bootstrap), len(np.unique(units)), "no images")
     return from_resamples(float(values.mean()), _means(values, units, bootstrap), "no images")
 
 
@@ -179,7 +182,7 @@ def _one_class(
 
 
 def _counts(predictions: pd.DataFrame, units: int) -> dict[str, int]:
-    known = predictions["patient_id"].fillna("").astype(str)
+    known = patient_keys(predictions)
     return {
         "n": len(predictions),
         "patients": int(known[known != ""].nunique()),

@@ -68,7 +68,8 @@ def evaluate(
 
     On the run's own dataset it writes ``metrics.json``, ``predictions.csv`` and ``figures/*.png``. On another dataset
     it writes the same under ``external/<name of the dataset>/`` with one block, ``external``, and leaves the run's own
-    alone; images that the run's own dataset holds as well are passed over. An image that cannot be read any more is left out and named under ``problems``.
+    alone; images that the run's own dataset holds as well are passed over. An image that cannot be read any more is
+    left out and named under ``problems``.
 
     Args:
         run: a run folder made by ``train``.

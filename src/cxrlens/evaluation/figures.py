@@ -109,7 +109,7 @@ def per_source(block: dict[str, Any], split: str, guess: dict[str, Any]) -> Figu
                 axes.plot(interval["value"], y, "o", color=colour, markersize=7, label="model" if y == 1 else None)
             if guessed is not None:
                 first = y == next(i for i, r in enumerate(rows) if r[2] is not None)
-                label = "naming the source's usual class, unseen" if first else None
+                label = "naming the source's usual class, image unseen" if first else None
                 axes.plot(guessed, y, "D", markersize=6, markerfacecolor="none", color=style.WARN, label=label)
         axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)

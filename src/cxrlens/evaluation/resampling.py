@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+
+from cxrlens.split import split_units
 
 Weights = NDArray[np.float64]
 """(R, n): how often each of n images was drawn in each of R resamples."""
@@ -17,33 +17,19 @@ _CELLS_AT_ONCE = 4_000_000  # of the (R, n) matrix; keeps memory flat however ma
 
 
 def clusters(frame: pd.DataFrame) -> NDArray[np.intp]:
-    """Number the independent units of a manifest or a table of predictions.
+    """Number the independent units of a manifest or a table of predictions: the very units that a split keeps together.
 
     Images of one patient, or of one duplicate group, stand or fall together: they are one unit, and so is everything
     that such links join. An image with neither is a unit of its own.
 
     Args:
-        frame: n rows with ``patient_id`` and ``duplicate_group``, blank where unknown.
+        frame: n rows with ``source``, ``patient_id`` and ``duplicate_group``, blank where unknown.
 
     Returns:
         (n,) unit of each row, 0..units-1.
     """
-    n = len(frame)
-    if n == 0:
-        return np.zeros(0, dtype=np.intp)
-    links = [np.zeros((2, 0), dtype=np.intp)]
-    for column in ("patient_id", "duplicate_group"):
-        values = frame[column].fillna("").astype(str).to_numpy()
-        known = np.flatnonzero(values != "")
-        if len(known):
-            codes, _ = pd.factorize(values[known])
-            first = np.full(int(codes.max()) + 1, n, dtype=np.intp)
-            np.minimum.at(first, codes, known)
-            links.append(np.stack([known, first[codes]]))
-    rows, columns = np.concatenate(links, axis=1)
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(n, n))
-    _, label = connected_components(graph, directed=False)
-    return np.asarray(label, dtype=np.intp)
+    columns = ["source", "patient_id", "duplicate_group"]
+    return split_units(frame[columns].astype(str)).astype(np.intp)
 
 
 def bootstrap_weights(units: NDArray[np.intp], resamples: int, rng: np.random.Generator) -> Iterator[Weights]:

@@ -86,11 +86,15 @@ def heading(figure: Figure, title: str, subtitle: str = "") -> None:
         figure.text(0.01, under, "\n".join(lines), ha="left", va="top", fontsize=9.5, color=SOFT, linespacing=1.3)
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG with white ground at :data:`DPI`, atomically; labels that stick out are taken in, not cut."""
+def save(figure: Figure, path: Path, *, cropped: bool = True) -> Path:
+    """Write a PNG with white ground at :data:`DPI`, atomically; labels that stick out are taken in, not cut.
+
+    ``cropped=False`` keeps the figure's own size, for pictures that are placed pixel by pixel.
+    """
     with mpl.rc_context(cast(Any, STYLE)):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15, facecolor="white")
+        box: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.15} if cropped else {}
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", **box)
     write_atomically(path, buffer.getvalue())
     return path
 
