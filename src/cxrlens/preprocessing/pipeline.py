@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens.errors import OptionError
-from cxrlens.preprocessing.borders import Box, content_box
+from cxrlens.borders import Box, content_box
 from cxrlens.preprocessing.placement import Placement
 from cxrlens.preprocessing.tone import TONES
 from cxrlens.radiograph import Radiograph

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrlens.preprocessing.borders import Box
+from cxrlens.borders import Box
 
 
 @dataclass(frozen=True, slots=True)

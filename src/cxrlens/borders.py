@@ -1,4 +1,7 @@
-"""Border trimming: uniform frames that scanning, collimation or a figure's canvas left around the film."""
+"""Borders: uniform frames that scanning, collimation or a figure's canvas left around the film.
+
+Preprocessing trims them, curation measures them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from cxrlens.radiograph import Pixels
 
 _PROBE = 256  # frames are looked for on a reduction of at most this many pixels a side
 _DARK, _BRIGHT = 0.06, 0.95  # only frames of nearly black or nearly white are frames
@@ -26,7 +27,7 @@ class Box(NamedTuple):
     w: int
 
 
-def content_box(pixels: Pixels) -> Box:
+def content_box(pixels: NDArray[np.float32]) -> Box:
     """Part of ``pixels`` (H, W) inside uniform black or white frames; everything where there are none.
 
     Conservative: a line goes only if at least 97 % of it lies within 0.04 of one level, that level is below 0.06 or
@@ -48,7 +49,7 @@ def content_box(pixels: Pixels) -> Box:
     return Box(y0, x0, y1 - y0, x1 - x0)
 
 
-def _reduced(pixels: Pixels) -> NDArray[np.float32]:
+def _reduced(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     H, W = pixels.shape
     scale = _PROBE / max(H, W)
     if scale >= 1:
@@ -59,8 +60,9 @@ def _reduced(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _frame_lines(lines: NDArray[np.float32]) -> int:
-    """How many of the first rows are frame."""
-    level = np.median(lines, axis=1, keepdims=True)
-    close = (np.abs(lines - level) <= _SPREAD).mean(axis=1) >= _SHARE
-    frame = close & ((level[:, 0] <= _DARK) | (level[:, 0] >= _BRIGHT))
-    return len(lines) if frame.all() else int(np.argmin(frame))
+    """How many of the first rows are frame; looks no further than the first that is none."""
+    for count, line in enumerate(lines):
+        level = np.float32(np.median(line))
+        if _DARK < level < _BRIGHT or float((np.abs(line - level) <= _SPREAD).mean()) < _SHARE:
+            return count
+    return len(lines)

@@ -1,0 +1,111 @@
+"""Inspection: all that curation learns from one image, at one decode."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrlens.curation.duplicates import Fingerprint, fingerprint
+from cxrlens.curation.flags import FLAGS
+from cxrlens.curation.flags.typical import local_contrast
+from cxrlens.curation.view import make_view
+from cxrlens.errors import CxrlensError, UnreadableImageError
+from cxrlens.sources import read_radiograph
+
+_CHUNK = 32  # images a task: results are small beside the cost of a task
+_PROCESSES_FROM = 400  # images; below, starting processes costs more than it brings
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """About 19 KB an image; crosses processes.
+
+    Args:
+        path: as in the manifest.
+        sha256: of the file's bytes; blank where they cannot be read.
+        width: columns in pixels; 0 where unreadable.
+        height: rows in pixels; 0 where unreadable.
+        scores: of the flags that look at one image, each in [0, 1].
+        contrast: (SIDE, SIDE) float32 for the flags that look at the collection.
+        print: for the search for duplicates; none where unreadable.
+        problem: why the image is unreadable; none where it is not.
+    """
+
+    path: str
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    scores: dict[str, float] | None = None
+    contrast: NDArray[np.float32] | None = None
+    print: Fingerprint | None = None
+    problem: CxrlensError | None = None
+
+
+def inspect_image(path: str) -> Inspection:
+    """Read, hash, score and fingerprint one image; never raises for a bad file."""
+    sha256 = ""
+    try:
+        sha256 = _sha256(path)
+        radiograph = read_radiograph(Path(path))
+    except CxrlensError as error:
+        return Inspection(path, sha256=sha256, problem=error)
+    view = make_view(radiograph)
+    scores = {name: flag.score(view) for name, flag in FLAGS.items() if flag.score is not None}
+    print_ = fingerprint(radiograph, sha256, path)
+    contrast = local_contrast(view)
+    return Inspection(path, sha256, radiograph.width, radiograph.height, scores, contrast, print_)
+
+
+def inspect_all(paths: Sequence[str], workers: int) -> Iterator[Inspection]:
+    """Inspections in the order of ``paths``.
+
+    Args:
+        paths: the images.
+        workers: processes (threads for small collections); 0 takes one for each core this process may use.
+    """
+    workers = workers or _cores()
+    if workers == 1 or len(paths) < 2:
+        yield from map(inspect_image, paths)
+        return
+    chunks = [list(paths[i : i + _CHUNK]) for i in range(0, len(paths), _CHUNK)]
+    if len(paths) < _PROCESSES_FROM:
+        with ThreadPoolExecutor(workers, thread_name_prefix="inspection") as threads:
+            yield from threads.map(inspect_image, paths)
+        return
+    # Forking a process that runs threads may hang; a fork server starts from a clean one.
+    method = "forkserver" if os.name == "posix" else "spawn"
+    with ProcessPoolExecutor(workers, mp_context=get_context(method), initializer=_one_thread) as processes:
+        for inspections in processes.map(_inspect_chunk, chunks):
+            yield from inspections
+
+
+def _inspect_chunk(paths: list[str]) -> list[Inspection]:
+    return [inspect_image(path) for path in paths]
+
+
+def _one_thread() -> None:
+    """Each worker is one core; OpenCV would start a thread for every core in each of them."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _sha256(path: str) -> str:
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        fault = f"cannot be opened ({error.strerror or type(error).__name__})"
+        raise UnreadableImageError(path, fault, "check that it exists and may be read") from error
