@@ -23,7 +23,7 @@ from cxrlens.sources.phantom.thorax import build_thorax
 from cxrlens.sources.phantom.tuberculosis import mediastinal_pull
 from cxrlens.sources.phantom.vessels import draw_tree, hilar_shadow, pulmonary_vessels
 
-SMALLEST = 48
+SMALLEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def make_phantom(label: str, *, hospital: str = "northgate-dr", seed: int, size:
     """A synthetic radiograph of a patient drawn by ``seed``; ``size`` is the long side in pixels.
 
     Raises:
-        OptionError: an unknown label or hospital, or a size below 48.
+        OptionError: an unknown label or hospital, or a size below 40.
     """
     if seed < 0:
         raise OptionError("seed", f"is {seed}", "give 0 or more")

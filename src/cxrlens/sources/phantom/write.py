@@ -26,7 +26,7 @@ from cxrlens.manifest import new_manifest, write_manifest
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources.phantom.cohort import Record, plan_cohort
 from cxrlens.sources.phantom.encode import decode, encode, encode_mask, to_samples
-from cxrlens.sources.phantom.exposure import SMALLEST, expose_patient
+from cxrlens.sources.phantom.exposure import expose_patient
 from cxrlens.sources.phantom.faults import LABEL_CONFLICT, Copy, Spoilt, alter, plan_copies, spoilt_files
 from cxrlens.sources.phantom.hospital import HOSPITALS
 from cxrlens.sources.phantom.patient import sample_patient
@@ -63,7 +63,7 @@ class PhantomOptions:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("images", 16), ("seed", 0), ("size", SMALLEST), ("workers", 0)):
+        for name, least in (("images", 16), ("seed", 0), ("size", 48), ("workers", 0)):
             if getattr(self, name) < least:
                 raise OptionError(name, f"is {getattr(self, name)}", f"give {least} or more")
 
