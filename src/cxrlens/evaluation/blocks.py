@@ -115,7 +115,7 @@ def accuracy_of(right: NDArray[np.bool_], units: NDArray[np.intp], bootstrap: Bo
 
 
 def mean_interval(values: Floats, units: NDArray[np.intp], bootstrap: Bootstrap, *, share: bool = False) -> Interval:
-    """Interval of the mean of (n,) values, resampled by unit; ``share`` where they lie in [0, 1] and are no differences."""
+    """Interval of the mean of (n,) values, resampled by unit; ``share``: they are shares, not differences."""
     if not len(values):
         return Interval(None, None, None, "no images")
     if share:

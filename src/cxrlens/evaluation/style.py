@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +92,9 @@ def save(figure: Figure, path: Path, *, cropped: bool = True) -> Path:
 
     ``cropped=False`` keeps the figure's own size, for pictures that are placed pixel by pixel.
     """
-    with mpl.rc_context(cast(Any, STYLE)):
+    with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
+        # A file's name may hold letters that the font lacks; a box in their place is no reason to warn.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         buffer = io.BytesIO()
         box: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.15} if cropped else {}
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", **box)

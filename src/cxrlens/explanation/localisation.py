@@ -126,7 +126,7 @@ def score_localisation(
 
 
 def summary(images: list[dict[str, Any]], bootstrap: Bootstrap) -> dict[str, Any]:
-    """Means with 95 % intervals by patient of every map and prior, and the paired differences of each map to each prior.
+    """Means with 95 % intervals by patient of every map and prior, and paired differences of each map to each prior.
 
     Args:
         images: from scoring: ``scores`` is name to score name to value in [0, 1]; priors are named ``prior:…``.

@@ -6,9 +6,10 @@ import textwrap
 from dataclasses import dataclass
 
 import cv2
-import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -19,6 +20,9 @@ from cxrlens.radiograph import Pixels
 
 SMALLEST, LARGEST = 420, 1000
 """Long side of a panel in pixels: a film in between is shown pixel by pixel, another one is scaled."""
+
+GAP, SIDE, BAR, FOOT, NARROWEST = 21, 30, 143, 63, 900
+"""Pixels between panels, at the sides, for the colour bar and under the panels; and the least width, for the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Caption:
 
 
 def sheet(pixels: Pixels, heats: HeatMaps, caption: Caption) -> Figure:
-    """Film and overlays side by side.
+    """Film and overlays side by side; everything is placed on whole pixels, so that no film is resampled unasked.
 
     Args:
         pixels: (H, W) float32 in [0, 1].
@@ -49,46 +53,48 @@ def sheet(pixels: Pixels, heats: HeatMaps, caption: Caption) -> Figure:
     H, W = pixels.shape
     scale = float(np.clip(1.0, SMALLEST / max(H, W), LARGEST / max(H, W)))
     height, width = max(1, round(H * scale)), max(1, round(W * scale))
-    panels = [
-        ("original", _sized(np.repeat((pixels * 255 + 0.5).astype(np.uint8)[..., None], 3, axis=2), height, width))
-    ]
-    panels += [(name, _sized(overlay(pixels, heat), height, width)) for name, heat in heats.maps.items()]
-    gap, side, bar, foot = 0.14, 0.2, 0.95, 0.42
-    w, h = width / style.DPI, height / style.DPI
-    total = side * 2 + len(panels) * (w + gap) + bar
-    said = [f"{label} {share:.0%}" for label, share in sorted(heats.probabilities.items(), key=lambda kv: -kv[1])]
-    why = "predicted" if heats.target == heats.predicted else f"asked for; predicted is {heats.predicted}"
-    lines = [f"{caption.method} for {heats.target} ({why})", " · ".join(said), caption.measured, caption.limits]
-    chars = int(total * 12.5)
-    text = [part for line in lines for part in textwrap.wrap(line, chars)]
-    title = textwrap.wrap(caption.name, int(total * 8.5)) or [""]
-    top = 0.22 + 0.25 * len(title) + 0.185 * len(text) + 0.12
+    grey = np.repeat((pixels * 255 + 0.5).astype(np.uint8)[..., None], 3, axis=2)
+    panels = [("original", grey), *((name, overlay(pixels, heat)) for name, heat in heats.maps.items())]
+    total = max(2 * SIDE + len(panels) * (width + GAP) + BAR, NARROWEST)
+    inches = total / style.DPI
+    title = textwrap.wrap(caption.name, int(inches * 8.5)) or [""]
+    text = [part for line in _lines(heats, caption) for part in textwrap.wrap(line, int(inches * 12.5))]
+    top = 52 + 38 * len(title) + 28 * len(text)
+    full = top + height + FOOT
     with style.look():
-        figure = style.new_figure(total, top + h + foot)
+        figure = style.new_figure(inches, full / style.DPI)
         figure.set_layout_engine("none")
-        full = top + h + foot
-        y = 1 - 0.16 / full
-        figure.text(side / total, y, "\n".join(title), va="top", fontsize=12.5, fontweight="bold")
-        y -= 0.25 * len(title) / full
-        figure.text(side / total, y, "\n".join(text), va="top", fontsize=9.5, color=style.SOFT, linespacing=1.35)
+        y = 1 - 24 / full
+        figure.text(SIDE / total, y, "\n".join(title), va="top", fontsize=12.5, fontweight="bold")
+        y -= 38 * len(title) / full
+        figure.text(SIDE / total, y, "\n".join(text), va="top", fontsize=9.5, color=style.SOFT, linespacing=1.35)
         for k, (name, picture) in enumerate(panels):
-            place = ((side + k * (w + gap)) / total, foot / full, w / total, h / full)
-            axes = figure.add_axes(place)
-            axes.imshow(picture, interpolation="nearest", aspect="auto")
+            axes = figure.add_axes(((SIDE + k * (width + GAP)) / total, FOOT / full, width / total, height / full))
+            axes.imshow(_sized(picture, height, width), interpolation="nearest", aspect="auto")
             style.no_frame(axes)
-            axes.set_xlabel(_short(name, int(w * 13)), fontsize=9)
-        x = side + len(panels) * (w + gap) + 0.04
-        axes = figure.add_axes((x / total, foot / full, 0.13 / total, h / full))
-        scalar = ScalarMappable(mpl.colors.Normalize(0, 1), COLOUR_MAP)
-        colours = figure.colorbar(scalar, cax=axes, ticks=[0, 0.5, 1])
-        colours.ax.tick_params(labelsize=8, length=2)
-        colours.set_label(f"evidence for {heats.target}\n(1 = highest of the map)", fontsize=8)
-        colours.outline.set_visible(False)
-        empty = [name for name, heat in heats.maps.items() if not heat.any()]
+            axes.set_xlabel(_short(name, width // 11), fontsize=9)
+        x = SIDE + len(panels) * (width + GAP) + 6
+        bar = figure.add_axes((x / total, FOOT / full, 20 / total, height / full))
+        _colour_bar(figure, bar, heats.target)
+        empty = [name.removeprefix("network.") for name, heat in heats.maps.items() if not heat.any()]
         if empty:
             note = f"no evidence for {heats.target} in {', '.join(empty)}"
-            figure.text(side / total, 0.08 / full, note, fontsize=8.5, color=style.WARN)
+            figure.text(SIDE / total, 10 / full, note, fontsize=8.5, color=style.WARN)
     return figure
+
+
+def _lines(heats: HeatMaps, caption: Caption) -> list[str]:
+    """What was explained, what the network says, what is known of that, and what it is not for."""
+    said = [f"{label} {share:.0%}" for label, share in sorted(heats.probabilities.items(), key=lambda kv: -kv[1])]
+    why = "predicted" if heats.target == heats.predicted else f"asked for; predicted is {heats.predicted}"
+    return [f"{caption.method} for {heats.target} ({why})", " · ".join(said), caption.measured, caption.limits]
+
+
+def _colour_bar(figure: Figure, axes: Axes, target: str) -> None:
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), COLOUR_MAP), cax=axes, ticks=[0, 0.5, 1])
+    bar.ax.tick_params(labelsize=8, length=2)
+    bar.set_label(f"evidence for {target}\n(1 = highest of the map)", fontsize=8)
+    bar.outline.set_visible(False)
 
 
 def _sized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -99,5 +105,5 @@ def _sized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 
 
 def _short(name: str, most: int) -> str:
-    name = name.removeprefix("network.")
+    name, most = name.removeprefix("network."), max(most, 8)
     return name if len(name) <= most else f"…{name[-(most - 1) :]}"
