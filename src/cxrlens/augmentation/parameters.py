@@ -19,7 +19,7 @@ class Parameters:
     """One row an image, on the CPU; drawn for the global batch, so that ranks which slice see what one process sees.
 
     Args:
-        angle_deg: (B,) counter-clockwise.
+        angle_deg: (B,) clockwise.
         shift: (B, 2) right and down, in shares of the side.
         zoom: (B,) above 1 enlarges.
         flip: (B,) bool.

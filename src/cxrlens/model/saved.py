@@ -85,7 +85,7 @@ def load_model(run: RunFolder) -> LoadedModel:
         classes = tuple(str(c) for c in about["classes"])
         preprocessing = Preprocessing.from_dict(about["preprocessing"])
         expected = str(about["weights_sha256"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (CxrlensError, KeyError, TypeError, ValueError) as error:
         raise RunError(run.model_path, f"lacks or garbles {error}", "restore the file, or train again") from error
     _check_hash(run.weights_path, expected)
     try:
