@@ -49,7 +49,7 @@ def head_name(module: nn.Module) -> str:
 
 
 def initialise(module: nn.Module) -> None:
-    """Kaiming-normal weights for layers before a ReLU, zero biases (He et al., ICCV 2015); global generator."""
+    """Kaiming-normal weights before a ReLU (He et al., ICCV 2015), zero biases, near-zero logits; global generator."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(
@@ -60,3 +60,5 @@ def initialise(module: nn.Module) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
+    # All classes equally likely at first: otherwise the first steps only unlearn what chance put there.
+    nn.init.normal_(module.get_submodule(head_name(module)).weight, std=0.01)  # type: ignore[arg-type]

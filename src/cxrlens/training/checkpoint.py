@@ -45,7 +45,8 @@ def write_checkpoint(folder: Path, tensors: Mapping[str, Tensor], state: Mapping
     names = _generations(folder)
     number = names[-1] + 1 if names else 1
     data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
-    seal = {"format": FORMAT, "sha256": hashlib.sha256(data).hexdigest(), "state": dict(state)}
+    digests = {"sha256": _digest(data), "state_sha256": _digest(json.dumps(dict(state)).encode())}
+    seal = {"format": FORMAT, **digests, "state": dict(state)}
     try:
         write_atomically(_tensors(folder, number), data)
         write_atomically(_json(folder, number), json.dumps(seal).encode())
@@ -99,9 +100,15 @@ def _read(folder: Path, number: int) -> Checkpoint:
     if not isinstance(seal, dict) or seal.get("format") != FORMAT:
         raise ValueError("of another format")
     data = _tensors(folder, number).read_bytes()
-    if hashlib.sha256(data).hexdigest() != seal["sha256"]:
+    if _digest(data) != seal["sha256"]:
         raise ValueError("its tensors are torn or altered")
+    if _digest(json.dumps(seal["state"]).encode()) != seal["state_sha256"]:
+        raise ValueError("its state is altered")
     return Checkpoint(load(data), seal["state"])
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _generations(folder: Path) -> list[int]:
