@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrlens.labels import CLASSES, class_index, is_bare_class_name, mentions_class, parse_label
+from cxrlens.labels import CLASSES, class_index, is_bare_class_name, mentions_class, only_qualifies, parse_label
 
 SPELLINGS = {
     "Normal": [
@@ -145,6 +145,13 @@ def test_class_names_parse_to_themselves() -> None:
     assert [class_index(name) for name in CLASSES] == [0, 1, 2, 3]
     with pytest.raises(ValueError):
         class_index("Lung opacity")
+
+
+def test_kind_of_a_class_is_told_from_another_finding() -> None:
+    assert only_qualifies("Viral")
+    assert only_qualifies("bacterial cases 2")
+    assert not only_qualifies("Lung_Opacity")
+    assert not only_qualifies("Viral Pneumonia")
 
 
 def test_name_of_a_whole_set_is_not_a_bare_class_name() -> None:

@@ -104,6 +104,15 @@ def test_unknown_class_is_kept_as_excluded_and_reported_once(tmp_path: Path) -> 
     check_manifest(result.manifest, root)
 
 
+def test_unknown_class_beside_known_ones_does_not_take_the_class_above(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "r", "Pneumonia/COVID-19/a.png", "Pneumonia/Lung_Opacity/b.png", "Pneumonia/Viral/c.png")
+    assert labels(scan([root]), root) == {
+        "Pneumonia/COVID-19/a.png": "COVID-19",
+        "Pneumonia/Lung_Opacity/b.png": "",
+        "Pneumonia/Viral/c.png": "Pneumonia",
+    }
+
+
 def test_unknown_class_can_be_told(tmp_path: Path) -> None:
     root = pictures(tmp_path / "r", "Lung_Opacity/1.png", "Normal/2.png")
     result = scan([root], ScanOptions(labels={"Lung_Opacity": "Pneumonia"}))

@@ -47,6 +47,11 @@ def is_bare_class_name(text: str) -> bool:
     return parse_label(text) is not None and all(word in _FILLER or word.isdigit() for word in spoken)
 
 
+def only_qualifies(text: str) -> bool:
+    """Whether the name adds nothing but a kind (``Viral``, ``bacterial cases``) or a number to the class above it."""
+    return all(word in _FILLER or word.isdigit() for word in _words(text))
+
+
 _NAMES: dict[tuple[str, ...], str] = {
     ("normal",): NORMAL,
     ("normals",): NORMAL,

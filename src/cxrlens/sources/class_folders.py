@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cxrlens.labels import is_bare_class_name, mentions_class, parse_label
+from cxrlens.labels import is_bare_class_name, mentions_class, only_qualifies, parse_label
 
 _STRUCTURE = frozenset(
     {
@@ -76,7 +76,7 @@ class ClassFolders:
             label = self._class_of(name)
             if label:
                 return label, name
-            if name.lower() not in _STRUCTURE:
+            if name.lower() not in _STRUCTURE and not only_qualifies(name):
                 if folder.parent in self._class_parents or mentions_class(name):
                     return "", name
                 nearest = nearest or name
