@@ -127,7 +127,9 @@ def test_some_tuberculosis_has_cavities_and_some_has_nodules(shown: dict[str, li
 
 def test_lesion_makes_its_place_whiter_than_the_same_patient_without_it() -> None:
     for seed in range(6):
-        ill, well = (make_phantom(label, hospital="harbour-cr", seed=seed, size=SIZE) for label in ("Pneumonia", "Normal"))
+        ill, well = (
+            make_phantom(label, hospital="harbour-cr", seed=seed, size=SIZE) for label in ("Pneumonia", "Normal")
+        )
         inside = ill.lesion_mask & ill.lung_mask
         outside = ill.lung_mask & ~ill.lesion_mask
         change = ill.pixels - well.pixels
@@ -150,7 +152,9 @@ def test_thicker_bone_is_whiter() -> None:
 
 
 def test_vessels_taper_away_from_the_hilum() -> None:
-    tree = grow_tree(np.random.default_rng(0), (4.0, 9.0), np.array([0.0, 60.0]), diameter=0.8, length=3.0, generations=5)
+    tree = grow_tree(
+        np.random.default_rng(0), (4.0, 9.0), np.array([0.0, 60.0]), diameter=0.8, length=3.0, generations=5
+    )
     assert tree.diameter[:2].min() > 2 * tree.diameter[-8:].mean()
     patient = sample_patient((1,))
     drawn = draw_tree(tree, make_grid(patient, sample_pose(patient, 0, portable=False), (128, 128), 34.0))

@@ -44,7 +44,9 @@ def test_two_slabs_attenuate_as_the_product_of_each() -> None:
 @pytest.mark.parametrize("tissue", ["cortical", "spongy", "soft_in_lung", "body", "fat"])
 def test_more_of_any_dense_tissue_attenuates_more(tissue: str) -> None:
     mu = coefficients(60.0)
-    integrals = [float(attenuation(paths(**{"body": 20.0, "lung": 12.0, tissue: t}), mu)[0, 0]) for t in (1.0, 2.0, 3.0)]
+    integrals = [
+        float(attenuation(paths(**{"body": 20.0, "lung": 12.0, tissue: t}), mu)[0, 0]) for t in (1.0, 2.0, 3.0)
+    ]
     if tissue == "body":
         integrals = [float(attenuation(paths(body=t), mu)[0, 0]) for t in (1.0, 2.0, 3.0)]
     assert integrals[0] < integrals[1] < integrals[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -77,6 +77,8 @@ def expose_patient(patient: Patient, visit: int, label: str, hospital: str, size
     rng = patient.rng("look", visit)
     portable = bool(patient.rng("look").random() < h.portable)
     pose = sample_pose(patient, visit, portable=portable)
+    if h.look.film:  # the camera was not held quite straight
+        pose = replace(pose, roll=pose.roll + float(rng.normal(0, 1.3)))
     width = size if h.aspect <= 1 else round(size / h.aspect)
     shape = (round(size * h.aspect) if h.aspect <= 1 else size, width)
     width_cm = 2 * (patient.half_width + patient.wall + h.margin) * (1 + abs(float(rng.normal(0, 0.06))))

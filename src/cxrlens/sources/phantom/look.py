@@ -117,5 +117,5 @@ def _light_box(picture: Field, rng: np.random.Generator) -> Field:
     out = (picture * (1 - fog) + fog) * light
     for _ in range(int(rng.poisson(4))):
         at = (int(rng.integers(columns)), int(rng.integers(rows)))
-        cv2.circle(out, at, 0, float(rng.uniform(0.05, 0.95)), -1)
+        cv2.circle(out, at, 0, float(rng.uniform(0.25, 0.85)), -1)
     return as_field(np.clip(out, 0, 1))

@@ -106,7 +106,7 @@ def _below_domes(patient: Patient, g: Grid, right: float, left: float, rng: np.r
         lateral = d * np.float32(side)
         d2 = d * d
         drop = np.where(lateral > 0, 0.045 * d2 + 0.0008 * d2 * d2, 0.024 * d2) * np.float32(steep)
-        height = g.y - np.float32(top) - drop
+        height = g.y - np.float32(top) - drop + np.float32(top - right + 0.8) * central
         chord = 2.0 * root(2.0 * np.float32(7.5) * height)
         # The domes meet in the central tendon, on which the heart lies: no lung reaches between them.
         total += chord * (1.0 + 2.0 * central) * smoothstep(g.x * np.float32(side), -1.8, 1.8)
