@@ -194,6 +194,17 @@ def test_download_error_pages_and_pointers_are_named(tmp_path: Path) -> None:
     assert "Git LFS" in refusal(tmp_path / "b.png").fault
 
 
+def test_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.png"
+    Image.fromarray(GREY).save(path)
+
+    def refuse(self: Path) -> bytes:  # simulated, since an administrator may read everything
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert "cannot be opened (Permission denied)" in refusal(path).fault
+
+
 def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
     assert "does not exist" in refusal(tmp_path / "none.png").fault
     assert "folder" in refusal(tmp_path).fault

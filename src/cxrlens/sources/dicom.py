@@ -156,21 +156,13 @@ def _render(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> tuple[N
         tint = float(np.mean(np.divide(high - low, high, out=np.zeros_like(high), where=high > 0)))
         return np.clip(grey, 0.0, 1.0).astype(np.float32), tint
     padding = _padding(stored, dataset)
-    values = _modality(_unused_bits_off(stored, dataset), dataset)
+    values = _modality(stored, dataset)
     shown = _voi(values, dataset, ~padding, notes)
     shown = _presentation(shown, dataset, notes)
     if padding.any():
         shown[padding] = 0.0
         notes.append("pixel padding set to black")
     return shown.astype(np.float32), 0.0
-
-
-def _unused_bits_off(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """Old files keep overlays above the High Bit (PS3.5 section 8.1.2)."""
-    bits = int(dataset.get("BitsStored") or 0)
-    if stored.dtype.kind == "u" and 0 < bits < stored.dtype.itemsize * 8:
-        return np.asarray(stored & stored.dtype.type((1 << bits) - 1))
-    return stored
 
 
 def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
