@@ -85,14 +85,12 @@ def split_dataset(root: Path, options: SplitOptions, console: Console) -> int:
 
 def _say_counts(counts: Mapping[str, Any], images: int, left: int, console: Console) -> None:
     console.print(f"{images} images found, {left} kept" + (" (SYNTHETIC radiographs)" if counts["synthetic"] else ""))
-    for reason, number in counts.get("excluded", {}).items():
+    for reason, number in counts["excluded_by_reason"].items():
         console.print(f"  {number:>6}  excluded: {reason}")
 
 
 def _sentences(report: Mapping[str, Any]) -> list[str]:
     """What the split report says in words."""
-    shared = report["shared"]
-    counted = ", ".join(
-        f"{number} shared {what.replace('_', ' ')}" for what, number in shared.items() if isinstance(number, int)
-    )
+    shared = {name: number for name, number in report["shared"].items() if name.startswith("shared_")}
+    counted = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in shared.items())
     return [f"kind: {report['kind']}: {report['basis']}", counted, report["patients_in_words"], *report["warnings"]]

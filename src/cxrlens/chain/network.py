@@ -49,7 +49,7 @@ def train_run(dataset: Path, out: Path, request: TrainRequest, console: Console)
         DatasetFolder(dataset),
         out,
         options,
-        observer=ConsoleObserver(console),
+        observer=ConsoleObserver(),
         progress=rich_progress,
         resume=request.resume,
     )
@@ -93,7 +93,7 @@ def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
         console.print(f"gallery: {run.explanations}")
     if request.annotations is not None:
         scores = score_localisation(run, request.annotations, method=request.method, progress=rich_progress)
-        console.print(f"localisation: {scores}")
+        _say_localisation(scores, console)
     console.print(RESEARCH_ONLY)
     console.print(f"next: cxrlens report {root}")
     return passed_over(console, problems)
@@ -112,6 +112,13 @@ def write_report(root: Path, console: Console) -> int:
             root, "is neither a run folder nor a dataset folder", "make one with 'cxrlens curate' or 'cxrlens train'"
         )
     return 0
+
+
+def _say_localisation(scores: Mapping[str, Any], console: Console) -> None:
+    console.print(f"{scores['n']} images with lesion masks ({scores['meaning']}); share of heat in the mask:")
+    for kind, entries in (("map", scores["maps"]), ("prior", scores["priors"])):
+        for name, entry in entries.items():
+            console.print(f"  {kind} {name:<22} energy {spoken(entry['energy'])}, pointing {spoken(entry['pointing'])}")
 
 
 def _problems(metrics: Mapping[str, Any]) -> list[CxrlensError]:
