@@ -14,9 +14,6 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^(?P<id>person\d+)_(?:virus|bacteria)_\d+$"), "kermany-{id}"),
     # Kermany et al., normal: two series, with and without the prefix NORMAL2; study number, then the picture.
     (re.compile(r"^(?P<id>(?:NORMAL2-)?IM-\d{4})-\d{4}(?:-\d{4})?$"), "kermany-{id}"),
-    # Montgomery and Shenzhen: one picture a patient; its running number, then 0 or 1 for the finding.
-    (re.compile(r"^MCUCXR_(?P<id>\d{4})_[01]$"), "montgomery-{id}"),
-    (re.compile(r"^CHNCXR_(?P<id>\d{4})_[01]$"), "shenzhen-{id}"),
 )
 
 
