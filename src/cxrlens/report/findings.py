@@ -11,6 +11,7 @@ import pandas as pd
 
 from cxrlens.report.naming import Namer
 from cxrlens.report.pictures import Picture, of_pixels, of_radiograph, read_pixels
+from cxrlens.report.reasons import Unreadable, in_words, unreadable
 from cxrlens.report.records import DatasetRecord
 from cxrlens.report.registration import Shift, difference, overlay
 
@@ -69,6 +70,7 @@ class Findings:
 
     Args:
         excluded: reasons with their number of images, the most frequent first.
+        unreadable: files without trustworthy pixels.
         kinds: kinds of duplicate pairs with their number.
         groups: sets of images that show the same radiograph.
         in_groups: images in such sets.
@@ -78,6 +80,7 @@ class Findings:
     """
 
     excluded: tuple[tuple[str, int], ...]
+    unreadable: tuple[Unreadable, ...]
     kinds: tuple[tuple[str, int], ...]
     groups: int
     in_groups: int
@@ -102,7 +105,8 @@ def counted_findings(record: DatasetRecord, namer: Namer) -> Findings | None:
     manifest, pairs = record.manifest, record.pairs
     grouped = manifest.loc[manifest["duplicate_group"] != "", "duplicate_group"]
     return Findings(
-        excluded=_counted(manifest.loc[manifest["excluded"] != "", "excluded"].map(namer.redact)),
+        excluded=_counted(manifest.loc[manifest["excluded"] != "", "excluded"].map(lambda e: in_words(str(e), namer))),
+        unreadable=unreadable(manifest, namer),
         kinds=_counted(pairs["kind"]) if pairs is not None else (),
         groups=int(grouped.nunique()),
         in_groups=len(grouped),
@@ -206,8 +210,18 @@ def _suspects(found: list[tuple[float, int]], manifest: pd.DataFrame, namer: Nam
     for score, index in sorted(found, key=lambda each: (-each[0], each[1]))[:SUSPECTS_SHOWN]:
         row = {str(column): str(cell) for column, cell in manifest.loc[index].items()}
         name = namer.name(row["path"], row["sha256"])
+        reason = in_words(row["excluded"], namer) if row["excluded"] else ""
         picture = of_radiograph(Path(row["path"]), f"Radiograph {name}, flagged {flag}")
-        shown.append(Suspect(name, row["label"], row["source"], score, namer.redact(row["excluded"]), picture))
+        shown.append(
+            Suspect(
+                name,
+                row["label"],
+                row["source"],
+                score,
+                reason,
+                picture,
+            )
+        )
     return shown
 
 

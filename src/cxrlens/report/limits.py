@@ -105,10 +105,11 @@ def _of_data(data: DataFacts) -> Iterator[Limit]:
         shown = plural(data.children, "image")
         words = f"{shown} of {data.ages_known:,} with a known age show children; the figures mix them with adults."
         yield "Children and adults are mixed.", words
-    for known in data.known:
-        if known.total and known.known < known.total / 2:
-            words = f"It is known for {known.known:,} of {known.total:,} images, so no figure is broken down by it."
-            yield f"{known.column.capitalize()} is mostly unknown.", words
+    scarce = [known for known in data.known if known.known < known.total / 2]
+    if scarce:
+        counted = ", ".join(f"{known.column} {known.known:,}" for known in scarce)
+        words = f"Known of {data.images:,} images: {counted}. How the model does by them cannot be told."
+        yield "Little is known of the patients.", words
 
 
 def _of_catalogue(data: DataFacts) -> Iterator[Limit]:
