@@ -26,12 +26,13 @@ from cxrlens.explanation import (
     overlay,
     score_localisation,
 )
+from cxrlens.explanation.gallery import choose
 from cxrlens.explanation.heat import to_original
 from cxrlens.explanation.localisation import centre_prior, scores_of_heat, summary
 from cxrlens.folders import RUN_FORMAT, DatasetFolder, RunFolder, write_json
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import dataset_hash, new_manifest, write_manifest
-from cxrlens.model import LoadedModel, build_model, load_model, save_model
+from cxrlens.model import Classifier, LoadedModel, build_model, load_model, save_model
 from cxrlens.preprocessing import Preprocessing
 from cxrlens.radiograph import Radiograph
 
@@ -213,6 +214,69 @@ def test_the_gallery_shows_test_images_right_and_wrong(run: RunFolder) -> None:
     assert "Saporta" in record["limits"]
     for kind in ("right", "wrong"):
         assert (run.explanations / f"gallery_{kind}.png").is_file()
+
+
+def test_the_gallery_shows_a_patient_once_and_the_surest_mistakes() -> None:
+    columns = ["label", "predicted", "path", "patient_id", "p_normal"]
+    lines = [
+        ["Normal", "Normal", "a", "p1", 0.9],
+        ["Normal", "Normal", "b", "p1", 0.8],
+        ["Normal", "COVID-19", "c", "", 0.0],
+        ["Normal", "COVID-19", "d", "", 0.1],
+        ["Normal", "COVID-19", "e", "", 0.05],
+    ]
+    rows = pd.DataFrame(lines, columns=columns).assign(source="A", duplicate_group="", p_pneumonia=0, p_tuberculosis=0)
+    rows["p_covid19"] = 1 - rows["p_normal"]
+    right, wrong = (choose(rows, side, GalleryOptions(per_class=2)) for side in (True, False))
+    assert len(right) == 1
+    assert list(wrong["path"]) == ["c", "e"]
+
+
+def test_a_network_that_must_look_at_the_lesion_is_seen_to_look_there() -> None:
+    """Films of noise with a bright disc or none: after a short training the heat lies on the disc."""
+    rng = np.random.default_rng(0)
+
+    def case(height: int, width: int) -> tuple[Radiograph, np.ndarray]:
+        y, x = rng.uniform(0.2, 0.8) * height, rng.uniform(0.2, 0.8) * width
+        yy, xx = np.mgrid[:height, :width]
+        disc = np.hypot(yy - y, xx - x) < 13
+        return Radiograph((rng.uniform(0.2, 0.5, (height, width)) + 0.4 * disc).astype(np.float32)), disc
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Sequential(torch.nn.Conv2d(1, 12, 5, 2, padding=2), torch.nn.ReLU()),
+        torch.nn.Sequential(torch.nn.Conv2d(12, 16, 5, 2, padding=2), torch.nn.ReLU()),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16, 4),
+    )
+    module = Classifier(network, name="tiny", classes=4, size=SIDE)
+    preprocessing = Preprocessing(size=SIDE, tone="none", trim_borders=False)
+    model = LoadedModel(module, preprocessing, CLASSES, "tiny", SIDE, "")
+    sick = [preprocessing(case(150, 110)[0]) for _ in range(40)]
+    well = [preprocessing(Radiograph(rng.uniform(0.2, 0.5, (150, 110)).astype(np.float32))) for _ in range(40)]
+    batch = torch.from_numpy(np.stack(sick + well)[:, None] / np.float32(255))
+    labels = torch.tensor([2] * 40 + [0] * 40)
+    optimiser = torch.optim.AdamW(module.parameters(), 1e-2)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(module(batch), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert float(loss.detach()) < 0.1
+    module.eval()
+    found: dict[str, list[float]] = {"grad-cam": [], "hires-cam": [], "grad-cam++": [], "occlusion": [], "uniform": []}
+    for _ in range(12):
+        radiograph, disc = case(150, 110)
+        for method in found:
+            if method == "uniform":
+                heat = np.ones(disc.shape, dtype=np.float32)
+            else:
+                heat = heat_maps(model, radiograph, method, "Pneumonia").deepest
+            found[method].append(scores_of_heat(heat, disc)["pointing_15px"])
+    uniform = np.mean(found.pop("uniform"))
+    for method, scores in found.items():
+        assert np.mean(scores) > 3 * uniform, method
 
 
 def test_scores_of_maps_known_by_hand() -> None:

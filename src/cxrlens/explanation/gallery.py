@@ -17,6 +17,7 @@ from cxrlens import RESEARCH_ONLY
 from cxrlens.errors import CxrlensError, OptionError, RunError
 from cxrlens.evaluation import headline, style
 from cxrlens.evaluation.blocks import PROBABILITY_COLUMNS
+from cxrlens.evaluation.resampling import clusters
 from cxrlens.explanation.heat import choose_layers, heat_maps
 from cxrlens.explanation.methods import METHODS, find_method
 from cxrlens.explanation.overlay import COLOUR_MAP, overlay
@@ -116,16 +117,15 @@ def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress
 
 
 def choose(rows: pd.DataFrame, right: bool, options: GalleryOptions) -> pd.DataFrame:
-    """Examples by true class: the right ones at random, so that they are typical; the wrong ones the most confident."""
+    """Examples by true class, one a patient: right ones at random, to be typical; wrong ones the most confident."""
     kind = rows[rows["predicted"].eq(rows["label"]) == right].copy()
     kind["confidence"] = kind[list(PROBABILITY_COLUMNS)].max(axis=1)
-    picked = []
-    for label in CLASSES:
-        of_class = kind[kind["label"] == label].sort_values(["confidence", "path"], ascending=[False, True])
-        if right and len(of_class) > options.per_class:
-            of_class = of_class.sample(options.per_class, random_state=options.seed)
-        picked.append(of_class.head(options.per_class))
-    return pd.concat(picked)
+    kind["unit"] = clusters(kind)
+    kind = kind.sort_values(["confidence", "path"], ascending=[False, True])
+    if right:
+        kind = kind.sample(frac=1, random_state=options.seed)
+    kind = kind.drop_duplicates(["unit", "label"])
+    return pd.concat([kind[kind["label"] == label].head(options.per_class) for label in CLASSES])
 
 
 def _draw(shown: list[_Example], kind: str, among: str, options: GalleryOptions) -> Figure:
@@ -145,7 +145,10 @@ def _draw(shown: list[_Example], kind: str, among: str, options: GalleryOptions)
             line[0].set_ylabel(label, fontsize=11, fontweight="bold", color=style.CLASS_COLOURS[label])
             if not of_class:
                 text = "no example: none was named rightly" if kind == "right" else "no mistake among these"
-                line[0].text(0.0, 0.5, text, transform=line[0].transAxes, va="center", fontsize=9, color=style.SOFT)
+                words = line[0].text(
+                    0, 0.5, text, transform=line[0].transAxes, va="center", fontsize=9, color=style.SOFT
+                )
+                words.set_in_layout(False)  # it may run over the empty places beside it
             for k, example in enumerate(of_class):
                 said = str(example.row["predicted"])
                 line[2 * k].imshow(_square(example.film), cmap="gray", vmin=0, vmax=1)

@@ -52,5 +52,6 @@ def magnitude(signed: Signed) -> NDArray[np.float32]:
 
 
 def support(signed: Signed) -> NDArray[np.float32]:
-    """The part that speaks for the class."""
-    return np.maximum(signed, 0.0)
+    """The part that speaks for the class, smoothed over half a step of the square so that no edges of it show."""
+    smooth = cv2.GaussianBlur(np.maximum(signed, 0.0), (0, 0), max(1.0, signed.shape[0] / 32))
+    return np.asarray(smooth, dtype=np.float32)
