@@ -70,6 +70,22 @@ def test_units_follow_chains_of_patients_and_groups():
     assert units[5] == units[6]
 
 
+def test_an_excluded_copy_that_knows_the_patient_still_links():
+    manifest = collection(200, patients=0, groups=0)
+    manifest.loc[[0, 1], "duplicate_group"] = "g"
+    manifest.loc[[1, 2], "source"] = "here"
+    manifest.loc[[1, 2], "patient_id"] = "7"
+    manifest.loc[1, "excluded"] = "duplicate of 0"
+    for seed in range(8):
+        done = split(manifest, SplitOptions(seed=seed)).manifest
+        assert done.loc[0, "split"] == done.loc[2, "split"] != ""
+    done.loc[[0, 2], "split"] = ["train", "test"]
+    with pytest.raises(DatasetError, match="linked by a copy that is excluded") as caught:
+        check_disjoint(done)
+    assert done.loc[0, "path"] in str(caught.value)
+    assert done.loc[2, "path"] in str(caught.value)
+
+
 def test_sizes_are_as_asked_and_class_and_source_spread_alike():
     manifest = collection(2000, patients=0.5)
     result = split(manifest)

@@ -19,7 +19,7 @@ class CurationOptions:
         drop: flags, at the score from which they are written into the manifest, or globs on paths that shall be.
             Where both name the same image, a path is stronger than a flag, and among equals ``drop`` wins.
         duplicates: thresholds of the search for duplicates.
-        workers: processes that read; 0 takes one for each core this process may use.
+        workers: threads that read; 0 takes one for each core this process may use.
 
     Raises:
         OptionError: a negative number of workers.
@@ -32,7 +32,7 @@ class CurationOptions:
 
     def __post_init__(self) -> None:
         if self.workers < 0:
-            raise OptionError("workers", f"{self.workers} is no number of processes", "give 0 (all cores) or more")
+            raise OptionError("workers", f"{self.workers} is no number of threads", "give 0 (all cores) or more")
 
     def to_dict(self) -> dict[str, Any]:
         """For ``curation.json``."""

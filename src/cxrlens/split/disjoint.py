@@ -8,7 +8,9 @@ import pandas as pd
 
 from cxrlens.errors import DatasetError
 from cxrlens.manifest import kept
-from cxrlens.split.units import patient_keys
+from cxrlens.split.units import patient_keys, split_units
+
+_REMEDY = "run 'cxrlens split' again with kind 'grouped'"
 
 
 def check_disjoint(manifest: pd.DataFrame) -> dict[str, Any]:
@@ -30,7 +32,12 @@ def check_disjoint(manifest: pd.DataFrame) -> dict[str, Any]:
             )
             name = shared[0].replace("\x1f", "/")
             fault = f"is in {where}; {len(shared)} such {what}(s)"
-            raise DatasetError(f"{what} {name}", fault, "run 'cxrlens split' again with kind 'grouped'")
+            raise DatasetError(f"{what} {name}", fault, _REMEDY)
+    spread, units = _spread(manifest)
+    if len(spread):
+        first = spread[units == units.iloc[0]].drop_duplicates("split")["path"]
+        fault = f"are in different parts, but linked by a copy that is excluded; {units.nunique()} such link(s)"
+        raise DatasetError(" and ".join(first), fault, _REMEDY)
     return count_shared(manifest)
 
 
@@ -42,8 +49,18 @@ def count_shared(manifest: pd.DataFrame) -> dict[str, Any]:
         plural = what.replace(" ", "_") + "s"
         counts[plural] = int(keys[keys != ""].nunique())
         counts[f"shared_{plural}"] = len(_shared(keys, rows["split"]))
+    counts["shared_units"] = int(_spread(manifest)[1].nunique())
     counts["images_without_patient"] = int((rows["patient_id"] == "").sum())
     return counts
+
+
+def _spread(manifest: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[int]]:
+    """Rows of units that are in several parts, and their units. Excluded rows link too: a copy may know the patient."""
+    rows = _in_a_part(manifest)
+    units = pd.Series(split_units(manifest), index=manifest.index).loc[rows.index]
+    parts = rows["split"].groupby(units).nunique()
+    several = units.isin(parts.index[parts > 1])
+    return rows[several], units[several]
 
 
 def _in_a_part(manifest: pd.DataFrame) -> pd.DataFrame:

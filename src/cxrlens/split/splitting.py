@@ -84,7 +84,7 @@ def split(manifest: pd.DataFrame, options: SplitOptions | None = None) -> SplitR
     if rows.empty:
         raise DatasetError("the manifest", "keeps no image that could be split", "look at its column 'excluded'")
     rows = rows.iloc[_shuffled(rows, options.seed)]
-    unit_of = split_units(rows) if options.kind == "grouped" else np.arange(len(rows), dtype=np.int64)
+    unit_of = _units(manifest, rows) if options.kind == "grouped" else np.arange(len(rows), dtype=np.int64)
     shares = np.array(list(options.shares().values()))
     if options.kind == "grouped":
         parts, moved = _grouped(rows, unit_of, shares)
@@ -103,6 +103,12 @@ def _shuffled(rows: pd.DataFrame, seed: int) -> NDArray[np.int64]:
         for sha256, path in zip(rows["sha256"], rows["path"], strict=True)
     ]
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+
+
+def _units(manifest: pd.DataFrame, rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Unit of each of ``rows``, from 0 on. Excluded copies link too: they may know the kept one's patient."""
+    unit_of = pd.Series(split_units(manifest), index=manifest.index)
+    return np.unique(unit_of.loc[rows.index].to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
 def _random(count: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from cxrlens.curation.flags.flag import Flag
 from cxrlens.curation.view import View
 
-ROTATED = Flag("rotated", "seems to lie on its side or upside down", flag_at=0.15, exclude_at=0.60)
+ROTATED = Flag("rotated", "seems to lie on its side or upside down", flag_at=0.15, exclude_at=0.50)
 INVERTED = Flag("inverted", "seems to show air white and bone black", flag_at=0.15, exclude_at=0.50)
 NOT_A_CHEST = Flag(
-    "not-a-chest", "looks like no frontal chest film: another view or body part, or badly framed", flag_at=0.55
+    "not-a-chest", "looks like no frontal chest film: another view or body part, or badly framed", flag_at=0.60
 )
 
 SIDE = 24
@@ -51,7 +51,7 @@ def local_contrast(view: View) -> NDArray[np.float32]:
     spread = np.sqrt(cv2.GaussianBlur(centred * centred, (0, 0), SIDE / 6)) + 0.02
     contrast = centred / spread
     norm = float(np.linalg.norm(contrast))
-    return np.asarray(contrast / norm if norm > 1e-6 else contrast * 0, dtype=np.float32)
+    return np.asarray(contrast / norm if norm > 0.01 else contrast * 0, dtype=np.float32)
 
 
 def judge(films: Films) -> Typicality | None:
@@ -72,8 +72,7 @@ def judge(films: Films) -> Typicality | None:
             learn = learn[np.linspace(0, len(learn) - 1, min(_MOST, len(learn))).astype(np.int64)]
             here = np.flatnonzero(fold == k)
             evidence[here], chest[here] = _judge_fold(films[learn], films[here])
-        as_it_is = evidence[:, 0, 0]
-        rotated = (evidence[:, 1:].max(axis=(1, 2)) - as_it_is) / 2
+        rotated = (evidence[:, 1:].max(axis=(1, 2)) - evidence[:, 0].max(axis=1)) / 2
         inverted = (evidence[:, :, 1].max(axis=1) - evidence[:, :, 0].max(axis=1)) / 2
         right = shows & (rotated < ROTATED.flag_at) & (inverted < INVERTED.flag_at)
         if trusted is not shows or right.sum() > 0.99 * shows.sum():
