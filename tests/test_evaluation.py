@@ -188,6 +188,12 @@ def test_a_folder_that_is_no_run_and_options_that_make_no_sense_are_refused(tmp_
         EvaluationOptions(resamples=5)
 
 
+def test_a_device_that_is_not_there_is_refused_in_one_line(evaluated: tuple[RunFolder, DatasetFolder, dict]) -> None:
+    with pytest.raises(OptionError, match="cannot be used") as caught:
+        evaluate(evaluated[0], EvaluationOptions(device="nonsense"))
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unsplit_dataset_asks_for_a_split(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "dataset", images=8)
     manifest = dataset.manifest()

@@ -85,6 +85,14 @@ def test_a_perfect_score_still_shows_doubt() -> None:
     assert "Wilson" in interval.reason
 
 
+def test_a_perfect_model_is_said_to_show_no_doubt_and_each_class_shows_some() -> None:
+    result = block(predictions([0, 1, 2, 3] * 5, [0, 1, 2, 3] * 5), "test", Bootstrap(300))
+    assert result["balanced_accuracy"]["low"] == result["balanced_accuracy"]["high"] == 1.0
+    assert "alike in every resample" in result["balanced_accuracy"]["note"]
+    assert result["accuracy"]["low"] < 0.9
+    assert result["per_class"]["Pneumonia"]["recall"]["low"] < 0.6
+
+
 def test_wilson_agrees_with_a_published_value() -> None:
     # Newcombe 1998 (Stat. Med. 17, table I): 81/263 gives 0.2553 to 0.3662.
     assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

@@ -26,7 +26,7 @@ def predictions(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return truth, raw / raw.sum(axis=1, keepdims=True), weights.astype(float)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(predictions())
 def test_metrics_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     truth, probabilities, weights = case
@@ -51,7 +51,7 @@ def test_metrics_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarray, np.
             assert metrics.specificity(table)[0, k] == pytest.approx(negative_recall)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(predictions())
 def test_a_weight_is_a_repeated_row(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     truth, probabilities, weights = case

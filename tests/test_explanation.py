@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -28,13 +29,16 @@ from cxrlens.explanation import (
 )
 from cxrlens.explanation.gallery import choose
 from cxrlens.explanation.heat import to_original
+from cxrlens.explanation.lesions import read_annotations
 from cxrlens.explanation.localisation import centre_prior, scores_of_heat, summary
+from cxrlens.explanation.measured import check_current, measured_on
 from cxrlens.folders import RUN_FORMAT, DatasetFolder, RunFolder, write_json
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import dataset_hash, new_manifest, write_manifest
 from cxrlens.model import Classifier, LoadedModel, build_model, load_model, save_model
 from cxrlens.preprocessing import Preprocessing
 from cxrlens.radiograph import Radiograph
+from cxrlens.sources import read_radiograph
 
 SIDE = 64
 
@@ -214,6 +218,29 @@ def test_the_gallery_shows_test_images_right_and_wrong(run: RunFolder) -> None:
     assert "Saporta" in record["limits"]
     for kind in ("right", "wrong"):
         assert (run.explanations / f"gallery_{kind}.png").is_file()
+
+
+def test_pictures_never_claim_what_another_model_scored(run: RunFolder, tmp_path: Path) -> None:
+    model = load_model(run)
+    assert "test set of dataset 'dataset': accuracy" in measured_on(run, model)
+    other = dataclasses.replace(model, hash="0" * 64)
+    assert "not measured since" in measured_on(run, other)
+    with pytest.raises(RunError, match="another model"):
+        check_current(run, other)
+    assert "not measured on any set" in measured_on(RunFolder(tmp_path), model)
+
+
+@pytest.mark.real
+def test_lesions_of_real_annotations_fit_their_films(real_data: Path) -> None:
+    annotated = read_annotations(real_data / "annotations" / "annotations.csv")
+    assert len(annotated) > 80
+    for item in annotated[::8]:
+        radiograph = read_radiograph(item.path)
+        shape = (radiograph.height, radiograph.width)
+        lesion, lungs = item.lesion_mask(shape), item.lung_mask(shape)
+        assert 0 < lesion.mean() < 0.6
+        if lungs is not None:
+            assert lesion[lungs].sum() > 0.5 * lesion.sum()  # lesions of the lung lie in the lung
 
 
 def test_the_gallery_shows_a_patient_once_and_the_surest_mistakes() -> None:

@@ -60,9 +60,9 @@ def block(predictions: pd.DataFrame, meaning: str, bootstrap: Bootstrap) -> dict
         "meaning": meaning,
         **_counts(predictions, count),
         "accuracy": proportion(value["accuracy"], drawn["accuracy"], count, "no images").to_dict(),
-        "balanced_accuracy": _plain("balanced_accuracy", value, drawn, missing),
-        "macro_f1": _plain("macro_f1", value, drawn, missing),
-        "macro_auroc": _plain("macro_auroc", value, drawn, missing),
+        "balanced_accuracy": _macro("balanced_accuracy", value, drawn, missing),
+        "macro_f1": _macro("macro_f1", value, drawn, missing),
+        "macro_auroc": _macro("macro_auroc", value, drawn, missing),
         "ece": from_resamples(float(value["ece"]), drawn["ece"], "no images", centred=True).to_dict(),
         "per_class": {label: _one_class(k, predictions, units, value, drawn) for k, label in enumerate(CLASSES)},
         "per_source": per_source(predictions, bootstrap),
@@ -155,10 +155,12 @@ def _resampled(scores: Scores, units: NDArray[np.intp], bootstrap: Bootstrap) ->
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _plain(name: str, value: dict[str, Floats], drawn: dict[str, Floats], missing: Sequence[str]) -> dict[str, Any]:
-    return from_resamples(
-        float(value[name]), drawn[name], f"no image of {' or '.join(missing) or 'any class'}"
-    ).to_dict()
+def _macro(name: str, value: dict[str, Floats], drawn: dict[str, Floats], missing: Sequence[str]) -> dict[str, Any]:
+    """A mean over the classes: undefined where one is missing."""
+    interval = from_resamples(float(value[name]), drawn[name], f"no image of {' or '.join(missing)}")
+    if interval.low is not None and interval.low == interval.high:
+        interval = replace(interval, reason="alike in every resample: see the classes' own intervals for the doubt")
+    return interval.to_dict()
 
 
 def _one_class(

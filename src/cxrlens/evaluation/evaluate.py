@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from cxrlens.batches import PackedPixels, pack
 from cxrlens.errors import DatasetError, OptionError
@@ -43,6 +44,7 @@ class EvaluationOptions:
         seed: of the bootstrap.
         batch: images at once through the network.
         figures: draw the PNGs too.
+        device: ``auto`` (CUDA where there is one) or a name that torch knows.
 
     Raises:
         OptionError: fewer than 100 resamples, or no image at once.
@@ -53,6 +55,7 @@ class EvaluationOptions:
     seed: int = 0
     batch: int = 128
     figures: bool = True
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.resamples < 100:
@@ -84,6 +87,7 @@ def evaluate(
         DatasetError: the dataset is not the one the run was trained on, has no split, or holds nothing to evaluate.
     """
     model = load_model(run)
+    model.module.to(_device(options.device))
     dataset = options.dataset or run.dataset()
     manifest = kept(dataset.manifest())
     if options.dataset is None:
@@ -159,6 +163,16 @@ def draw(predictions: pd.DataFrame, metrics: dict[str, Any], packed: PackedPixel
     if split == "test" and metrics["validation"]["n"]:
         drawn["confusion_validation"] = figures.confusion(metrics["validation"], "validation")
     return [style.save(figure, folder / f"{name}.png") for name, figure in drawn.items()]
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).split("\n")[0]
+        raise OptionError(f"device '{name}'", f"cannot be used ({first})", "choose auto, cpu or cuda") from error
 
 
 def _check_same_dataset(run: RunFolder, dataset: DatasetFolder, manifest: pd.DataFrame) -> None:

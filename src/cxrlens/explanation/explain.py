@@ -13,12 +13,12 @@ from PIL import Image
 from cxrlens import RESEARCH_ONLY
 from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
 from cxrlens.evaluation import style
-from cxrlens.evaluation.figures import spoken
 from cxrlens.explanation.heat import choose_layers, heat_maps
+from cxrlens.explanation.measured import measured_on
 from cxrlens.explanation.methods import METHODS, find_method
 from cxrlens.explanation.overlay import overlay
 from cxrlens.explanation.sheet import Caption, sheet
-from cxrlens.folders import RunFolder, read_json, write_atomically
+from cxrlens.folders import RunFolder, write_atomically
 from cxrlens.labels import CLASSES
 from cxrlens.model import load_model
 from cxrlens.progress import Progress, quiet
@@ -92,7 +92,7 @@ def explain(
     model = load_model(run)
     layers = choose_layers(model, options.layers)
     folder = options.out or run.explanations
-    measured = measured_on(run)
+    measured = measured_on(run, model)
     taken: set[str] = set()
     results: list[Explanation] = []
     for path in progress(images, len(images), "explaining"):
@@ -116,19 +116,6 @@ def explain(
             names = tuple(heats.maps)
             results.append(Explanation(path, heats.predicted, heats.probabilities, heats.target, names, figure, bare))
     return results
-
-
-def measured_on(run: RunFolder) -> str:
-    """What is known of the model's probabilities: its accuracy, and on which split of which dataset it was measured."""
-    if not run.metrics_path.is_file():
-        return "probability not measured on any set: run 'cxrlens evaluate' first"
-    metrics = read_json(run.metrics_path)
-    for split in ("test", "validation"):
-        block = metrics.get(split, {})
-        if block.get("n"):
-            where = f"{split} set of dataset '{metrics.get('dataset', 'unknown')}'"
-            return f"probability measured on the {where}: accuracy {spoken(block['accuracy'])}, n = {block['n']}"
-    return "probability measured on no independent image"
 
 
 def _plain(name: str) -> str:

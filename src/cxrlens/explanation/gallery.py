@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cxrlens import RESEARCH_ONLY
-from cxrlens.errors import CxrlensError, OptionError, RunError
+from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.evaluation import headline, style
 from cxrlens.evaluation.blocks import PROBABILITY_COLUMNS
 from cxrlens.evaluation.resampling import clusters
 from cxrlens.explanation.heat import choose_layers, heat_maps
+from cxrlens.explanation.measured import check_current
 from cxrlens.explanation.methods import METHODS, find_method
 from cxrlens.explanation.overlay import COLOUR_MAP, overlay
 from cxrlens.folders import RUN_FORMAT, RunFolder, write_json
@@ -75,11 +76,10 @@ def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress
         What ``explanations.json`` holds: ``split``, ``method``, ``layer``, ``limits``, ``examples``, ``problems``.
 
     Raises:
-        RunError: no run folder, or one that was not evaluated yet.
+        RunError: no run folder, or one that was not evaluated since it was trained.
     """
     model = load_model(run)
-    if not run.predictions_path.is_file():
-        raise RunError(run.root, "has no predictions yet", "run 'cxrlens evaluate' first")
+    check_current(run, model)
     predictions = pd.read_csv(run.predictions_path, keep_default_na=False, dtype={"patient_id": str})
     split = headline(predictions)
     rows = predictions[predictions["split"] == split]
