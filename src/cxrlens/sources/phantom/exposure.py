@@ -81,7 +81,7 @@ def expose_patient(patient: Patient, visit: int, label: str, hospital: str, size
         pose = replace(pose, roll=pose.roll + float(rng.normal(0, 1.3)))
     width = size if h.aspect <= 1 else round(size / h.aspect)
     shape = (round(size * h.aspect) if h.aspect <= 1 else size, width)
-    width_cm = 2 * (patient.half_width + patient.wall + h.margin) * (1 + abs(float(rng.normal(0, 0.06))))
+    width_cm = 2 * (patient.half_width + patient.wall + h.margin) * (1 + abs(float(rng.normal(0, 0.04))))
     g = make_grid(patient, pose, shape, max(width_cm, (patient.lung_height + 9.0) / h.aspect))
     if label == TUBERCULOSIS:
         pull = mediastinal_pull(patient)

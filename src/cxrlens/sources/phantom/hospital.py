@@ -131,7 +131,7 @@ HOSPITALS: dict[str, Hospital] = {
         Hospital(
             name="ward-portable",
             portable=1.0,
-            beam=Beam(kev=50, photons=0.45e7, scatter=1.3, blur_cm=0.07, electronic=0.05),
+            beam=Beam(kev=50, photons=0.6e7, scatter=1.0, blur_cm=0.07, electronic=0.05),
             look=Look(0.1, 0.1, 0.85, 0.05, 0.08, 0.94, 0.01, False, 0.004, "lead"),
             margin=-0.8,
             aspect=0.86,

@@ -76,18 +76,18 @@ def build_lesions(label: str, patient: Patient, visit: int, t: Thorax, g: Grid) 
 
 
 def severity_of(patient: Patient, visit: int) -> float:
-    """0.2 (subtle) to 1 (gross). A later visit is better or worse than the first, and in most better."""
-    first = 0.2 + 0.8 * float(patient.rng("severity").beta(1.6, 1.3))
+    """0.3 (subtle) to 1 (gross). A later visit is better or worse than the first, and in most better."""
+    first = 0.35 + 0.65 * float(patient.rng("severity").beta(1.6, 1.3))
     if visit == 0:
         return first
-    return float(np.clip(first * patient.rng("severity", visit).uniform(0.55, 1.15), 0.2, 1.0))
+    return float(np.clip(first * patient.rng("severity", visit).uniform(0.6, 1.15), 0.3, 1.0))
 
 
 def _ground_glass(rng: np.random.Generator, severity: float, patient: Patient, t: Thorax, g: Grid) -> Field:
     """Hazy patches along the ribs' inner wall of both lungs, denser below; vessels stay visible through them."""
     cloud = np.zeros(g.shape, np.float32)
     for side, dome in ((-1, t.dome_right), (1, t.dome_left)):
-        count = 2 + int(rng.poisson(1.0 + 3.5 * severity))
+        count = 2 + int(rng.poisson(1.5 + 3.5 * severity))
         for _ in range(count):
             y = float(np.clip(dome - abs(rng.normal(0.5, 4.2)) + 1.5, t.carina + 0.5, dome + 3.0))
             off = float(np.clip(abs(rng.normal(0.6, 1.5)), 0.2, 5.5))
@@ -102,6 +102,6 @@ def _ground_glass(rng: np.random.Generator, severity: float, patient: Patient, t
             cloud[window] += amount * np.exp(-0.9 * r2) * (w.x * side > 0)
     patchy = np.clip(1.0 + 0.30 * smooth_noise(rng, g.shape, 16) + 0.22 * smooth_noise(rng, g.shape, 38), 0.15, 2.0)
     share = 1.0 - np.exp(-cloud * patchy.astype(np.float32))
-    # Ground glass raises the density of lung by a tenth (subtle) to a half; it does not replace it.
+    # Ground glass raises the density of lung by a third (subtle) to a half and more; it does not replace it.
     inside = smoothstep(t.lung, 0.2, 2.5) * t.above_domes
-    return as_field(np.float32(0.20 + 0.32 * severity) * share * t.lung * inside)
+    return as_field(np.float32(0.30 + 0.30 * severity) * share * t.lung * inside)

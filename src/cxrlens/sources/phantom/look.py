@@ -28,8 +28,8 @@ def develop(
     low = float(np.quantile(lungs if lungs.size > 30 else field, 0.06))
     high = float(np.quantile(field, 0.93))
     span = max(high - low, 0.3)
-    wobble = 1.0 + float(rng.normal(0, 0.10))
-    t = (picture - np.float32(low)) / np.float32(span) + np.float32(look.brightness + rng.normal(0, 0.045))
+    wobble = 1.0 + float(rng.normal(0, 0.07))
+    t = (picture - np.float32(low)) / np.float32(span) + np.float32(look.brightness + rng.normal(0, 0.03))
     # The toe and shoulder of a film's characteristic curve; digital machines imitate it.
     steep = np.float32(3.1 * look.contrast * wobble)
     curve = 1.0 / (1.0 + np.exp(-steep * (t - np.float32(0.40))))

@@ -50,7 +50,7 @@ def _infiltrate(
     blob = np.exp(-1.1 * (dx * dx + dy * dy))
     texture = 0.75 + 0.55 * smooth_noise(rng, g.shape, 13) + 0.45 * smooth_noise(rng, g.shape, 28)
     patch = blob * np.clip(texture, 0.0, 2.2) * smoothstep(g.x * np.float32(side), 0.3, 1.3)
-    return as_field(np.minimum(patch * np.float32(0.34 + 0.34 * severity), 0.9) * t.lung)
+    return as_field(np.minimum(patch * np.float32(0.44 + 0.30 * severity), 0.9) * t.lung)
 
 
 def _cavities(rng: np.random.Generator, severity: float, side: int, centre: tuple[float, float], g: Grid) -> Field:
