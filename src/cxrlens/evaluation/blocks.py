@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -157,7 +157,7 @@ def _resampled(scores: Scores, units: NDArray[np.intp], bootstrap: Bootstrap) ->
 
 def _macro(name: str, value: dict[str, Floats], drawn: dict[str, Floats], missing: Sequence[str]) -> dict[str, Any]:
     """A mean over the classes: undefined where one is missing."""
-    interval = from_resamples(float(value[name]), drawn[name], f"no image of {' or '.join(missing)}")
+    interval = from_resamples(float(value[name]), drawn[name], f"no image of {' or '.join(missing) or 'any class'}")
     if interval.low is not None and interval.low == interval.high:
         interval = replace(interval, reason="alike in every resample: see the classes' own intervals for the doubt")
     return interval.to_dict()
