@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,6 +183,29 @@ def test_averaged_weights_are_validated_and_kept(dataset: DatasetFolder, tmp_pat
     )
 
 
+def test_tensorboard_gets_a_point_an_epoch_on_every_curve(dataset: DatasetFolder, tmp_path: Path) -> None:
+    accumulators = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="extra tensorboard"
+    )
+    watching = Watching()
+    options = dataclasses.replace(OPTIONS, epochs=2, tensorboard=True)
+    run = train(dataset, tmp_path / "run", options, observer=watching)
+    events = accumulators.EventAccumulator(str(run.root / "tensorboard")).Reload()
+    points = events.Scalars("accuracy/validation_accuracy")
+    assert [p.step for p in points] == [1, 2]
+    assert [p.value for p in points] == pytest.approx([r.validation_accuracy for r in read_history(run.history_path)])
+    assert len(watching.rows) == 2
+
+
+def test_a_missing_tensorboard_is_named_before_anything_is_written(
+    dataset: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(OptionError, match=r"cxrlens\[tensorboard\]"):
+        train(dataset, tmp_path / "run", dataclasses.replace(OPTIONS, tensorboard=True))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_second_run_never_overwrites_the_first(trained: tuple[RunFolder, Watching], dataset: DatasetFolder) -> None:
     with pytest.raises(RunError, match="already holds a run"):
         train(dataset, trained[0].root, OPTIONS)
@@ -243,13 +267,9 @@ def test_an_unreadable_train_image_is_told_and_passed_over(dataset: DatasetFolde
 
 
 def test_a_loss_that_is_no_number_stops_with_a_remedy(dataset: DatasetFolder, tmp_path: Path) -> None:
-    broken = dataclasses.replace(
-        OPTIONS, lr=10.0, gradient_clip=0, warmup_epochs=0, epochs=200, patience=0, weight_decay=10
-    )
+    broken = dataclasses.replace(OPTIONS, model="plain", precision="bf16-mixed", lr=10.0, gradient_clip=0, epochs=200)
     with pytest.raises(RunError, match=r"no number any more.*learning rate"):
-        train(
-            dataset, tmp_path / "run", dataclasses.replace(broken, model="plain", precision="bf16-mixed", device="cpu")
-        )
+        train(dataset, tmp_path / "run", dataclasses.replace(broken, warmup_epochs=0, patience=0, weight_decay=10))
 
 
 def test_a_disk_that_fills_up_is_an_error_and_the_run_can_go_on(

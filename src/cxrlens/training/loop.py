@@ -117,7 +117,7 @@ class Training:
         self.model.train()
         for batch in batches.epoch(p.epoch, skip=p.step):
             self._set_learning_rate(p.epoch * steps + p.step, steps)
-            running += self._step(batch)
+            running += self.step(batch)
             p.step += 1
             if p.step % TELL_EVERY == 0 or p.step == steps:
                 is_due = time.perf_counter() - saved > self.options.checkpoint_seconds
@@ -128,7 +128,7 @@ class Training:
                     self.save()
                     saved = time.perf_counter()
 
-    def _step(self, batch: Batch) -> Tensor:
+    def step(self, batch: Batch) -> Tensor:
         """From a batch to new weights; returns loss, right answers and images of this process, (3,) float32."""
         o, p, c, fabric = self.options, self.position, self.context, self.fabric
         c.epoch, c.step, c.size = p.epoch, p.step, batch.global_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from cxrlens.training.observer import Observer, Plan, Silent
 from cxrlens.training.options import TrainingOptions
 from cxrlens.training.parallel import StepContext, share_batches
 from cxrlens.training.randomness import INITIAL_WEIGHTS, derived_seed
+from cxrlens.training.tensorboard import TensorBoardObserver
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,10 @@ class Job:
 def work(fabric: Fabric, job: Job) -> None:
     """Train in this process, as one of ``fabric.world_size``; the main one writes."""
     quieten()
+    if job.options.tensorboard and fabric.is_global_zero:
+        job = replace(job, observer=TensorBoardObserver(job.run.root / "tensorboard", job.observer))
     began = time.perf_counter()
-    training = _prepare(fabric, job)
+    training = prepare_training(fabric, job)
     try:
         if fabric.is_global_zero:
             job.observer.started(_plan(fabric, job, training))
@@ -65,7 +68,8 @@ def work(fabric: Fabric, job: Job) -> None:
             job.observer.finished()
 
 
-def _prepare(fabric: Fabric, job: Job) -> Training:
+def prepare_training(fabric: Fabric, job: Job) -> Training:
+    """Data, network and optimiser, as they were at the last checkpoint where the job resumes."""
     o = job.options
     packed = open_packed(job.dataset.packed_folder, o.preprocessing)
     loaders = make_loaders(packed, job.rows, o, fabric.global_rank, fabric.world_size)

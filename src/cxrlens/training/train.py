@@ -18,6 +18,7 @@ from cxrlens.training.machine import machine, versions
 from cxrlens.training.observer import Observer, Silent
 from cxrlens.training.options import TrainingOptions
 from cxrlens.training.session import Job
+from cxrlens.training.tensorboard import summary_writer
 
 
 def train(
@@ -70,6 +71,8 @@ def _prepare(job: Job, progress: Progress) -> Job:
     o, run = job.options, job.run
     if not job.resume and (run.config_path.is_file() or run.model_path.is_file()):
         raise RunError(run.root, "already holds a run", "give another folder, or go on with it by --resume")
+    if o.tensorboard:
+        summary_writer()
     build_model(o.model, size=o.preprocessing.size, classes=len(CLASSES), weights=o.weights)
     packed = pack(job.rows.both, o.preprocessing, job.dataset.packed_folder, progress)
     for problem in packed.problems:
