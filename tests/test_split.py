@@ -206,6 +206,22 @@ def test_equal_numbers_in_two_hospitals_are_two_patients():
     assert check_disjoint(done)["patients"] == 2
 
 
+def test_a_record_number_is_the_same_person_in_two_collections():
+    done = split(collection(100, patients=0, groups=0)).manifest
+    train = done.index[(done["split"] == "train") & (done["source"] == "hospital-0")][0]
+    test = done.index[(done["split"] == "test") & (done["source"] == "hospital-1")][0]
+    for name in ("nih-13", "00001335"):
+        done.loc[[train, test], "patient_id"] = name
+        with pytest.raises(DatasetError, match=name):
+            check_disjoint(done)
+
+
+def test_a_patient_id_that_everybody_shares_is_warned_of():
+    manifest = collection(100, patients=0, groups=0)
+    manifest.loc[:60, "patient_id"] = "ANONYMOUS"
+    assert any("61 of 100 images hang together" in w and "ANONYMOUS" in w for w in split(manifest).report["warnings"])
+
+
 def test_the_random_kind_leaks_and_says_so():
     manifest = collection(400, patients=0.9, groups=0.3)
     result = split(manifest, SplitOptions(kind="random"))

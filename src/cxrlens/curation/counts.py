@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from cxrlens.curation.flags import FLAGS
+from cxrlens.curation.patients import patient_keys
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import kept
 
@@ -43,10 +44,10 @@ def count(
         for name, flag in FLAGS.items()
     }
     counts["duplicates"] = _duplicates(manifest, pairs)
-    known = manifest["patient_id"] != ""
+    patients = patient_keys(manifest)
     counts["patients"] = {
-        "known": int((manifest["source"] + "\x1f" + manifest["patient_id"])[known].nunique()),
-        "images_unknown": int((~known).sum()),
+        "known": int(patients[patients != ""].nunique()),
+        "images_unknown": int((patients == "").sum()),
     }
     return counts
 

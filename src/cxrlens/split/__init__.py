@@ -1,8 +1,9 @@
 """Split: train, validation, a locked test part and a calibration part, disjoint by patient and by duplicate group."""
 
+from cxrlens.curation.patients import patient_keys
 from cxrlens.split.disjoint import check_disjoint, count_shared
 from cxrlens.split.splitting import SplitOptions, SplitResult, split
-from cxrlens.split.units import patient_keys, split_units
+from cxrlens.split.units import split_units
 
 __all__ = [
     "SplitOptions",

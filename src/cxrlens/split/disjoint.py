@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from cxrlens.curation.patients import patient_keys
 from cxrlens.errors import DatasetError
 from cxrlens.manifest import kept
-from cxrlens.split.units import patient_keys, split_units
+from cxrlens.split.units import split_units
 
 _REMEDY = "run 'cxrlens split' again with kind 'grouped'"
 

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxrlens.curation.patients import patient_keys
 from cxrlens.errors import DatasetError, OptionError
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import SPLITS, dataset_hash, kept
 from cxrlens.split.allocation import allocate
 from cxrlens.split.disjoint import check_disjoint, count_shared
-from cxrlens.split.units import patient_keys, split_units
+from cxrlens.split.units import split_units
 
 KINDS = ("grouped", "random")
 _TRAIN = SPLITS.index("train")
@@ -167,7 +168,7 @@ def _report(
             part: _counts(rows[rows["split"] == part], asked, len(rows)) for part, asked in options.shares().items()
         },
         "shared": check_disjoint(manifest) if grouped else count_shared(manifest),
-        "warnings": _warnings(rows, options, moved),
+        "warnings": _warnings(rows, options, moved) + _unit_warnings(rows, sizes),
         "dataset_hash": dataset_hash(manifest),
     }
 
@@ -199,6 +200,17 @@ def _patients_in_words(unknown: int, total: int, grouped: bool) -> str:
     return (
         f"{unknown:,} of {total:,} images have no patient id: for those the split is by image and duplicate group only"
     )
+
+
+def _unit_warnings(rows: pd.DataFrame, sizes: NDArray[np.int64]) -> list[str]:
+    """A patient id such as ANONYMOUS would tie strangers together."""
+    largest = int(sizes.max())
+    if largest <= max(10, len(rows) // 10):
+        return []
+    keys = patient_keys(rows)
+    common = str(keys[keys != ""].mode().iloc[0]) if (keys != "").any() else ""
+    whose = f" (the most frequent patient id is '{common.split(chr(31))[-1]}')" if common else ""
+    return [f"{largest:,} of {len(rows):,} images hang together and go to one part{whose}: check their patient ids"]
 
 
 def _warnings(rows: pd.DataFrame, options: SplitOptions, moved: list[str]) -> list[str]:

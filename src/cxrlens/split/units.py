@@ -8,11 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-
-def patient_keys(manifest: pd.DataFrame) -> pd.Series[str]:
-    """One key a patient, blank where unknown. Patient "1" of one source is not patient "1" of another."""
-    known = manifest["patient_id"] != ""
-    return (manifest["source"] + "\x1f" + manifest["patient_id"]).where(known, "")
+from cxrlens.curation.patients import patient_keys
 
 
 def split_units(manifest: pd.DataFrame) -> NDArray[np.int64]:
