@@ -18,7 +18,7 @@ from cxrlens.labels import CLASSES, TUBERCULOSIS
 def roc(predictions: pd.DataFrame, block: dict[str, Any], split: str) -> Figure:
     """Sensitivity against false positives; the corner of the WHO's triage target for tuberculosis is marked."""
     with style.look():
-        figure = style.new_figure(6.4, 6.2)
+        figure = style.new_figure(6.4, 7.4)
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=style.SOFT, linestyle="--", linewidth=1)
         for label, column in zip(CLASSES, PROBABILITY_COLUMNS, strict=True):
@@ -31,14 +31,13 @@ def roc(predictions: pd.DataFrame, block: dict[str, Any], split: str) -> Figure:
             axes.plot(false, true, **_line(label), label=f"{label}: AUROC {_short(area)}, n = {positive.sum()}")
         if (predictions["label"] == TUBERCULOSIS).any():
             # WHO 2014, high-priority target product profiles for TB diagnostics: a triage test's minimum.
-            axes.plot([0, 0.3], [0.9, 0.9], color=style.CLASS_COLOURS[TUBERCULOSIS], linewidth=0.8, alpha=0.7)
-            axes.plot([0.3, 0.3], [0.9, 1], color=style.CLASS_COLOURS[TUBERCULOSIS], linewidth=0.8, alpha=0.7)
             note = "WHO minimum for TB triage: sensitivity 0.90, specificity 0.70"
-            axes.text(0.31, 0.86, note, fontsize=8, color=style.CLASS_COLOURS[TUBERCULOSIS])
+            colour = style.CLASS_COLOURS[TUBERCULOSIS]
+            axes.plot([0, 0.3, 0.3], [0.9, 0.9, 1], color=colour, linewidth=1, alpha=0.8, label=note)
         _unit_square(axes)
         axes.set_xlabel("False positive rate (1 − specificity)")
         axes.set_ylabel("Sensitivity (recall)")
-        axes.legend(loc="lower right")
+        figure.legend(loc="outside lower left")
         style.heading(figure, f"ROC curves, each class against the rest: {split} set", subtitle(block))
     return figure
 
@@ -46,7 +45,7 @@ def roc(predictions: pd.DataFrame, block: dict[str, Any], split: str) -> Figure:
 def precision_recall(predictions: pd.DataFrame, block: dict[str, Any], split: str) -> Figure:
     """Precision against recall; the dotted level of each class is its share of the set, what chance would reach."""
     with style.look():
-        figure = style.new_figure(6.4, 6.2)
+        figure = style.new_figure(6.4, 7.4)
         axes = figure.add_subplot()
         for label, column in zip(CLASSES, PROBABILITY_COLUMNS, strict=True):
             positive = (predictions["label"] == label).to_numpy()
@@ -62,7 +61,7 @@ def precision_recall(predictions: pd.DataFrame, block: dict[str, Any], split: st
         _unit_square(axes)
         axes.set_xlabel("Recall (sensitivity)")
         axes.set_ylabel("Precision (positive predictive value in this set)")
-        axes.legend(loc="lower center")
+        figure.legend(loc="outside lower left")
         style.heading(figure, f"Precision and recall: {split} set", subtitle(block))
     return figure
 

@@ -140,6 +140,7 @@ def _draw(shown: list[_Example], kind: str, among: str, options: GalleryOptions)
         grid = figure.subplots(len(CLASSES), columns, squeeze=False)
         for axes in grid.flat:
             style.no_frame(axes)
+            axes.patch.set_visible(False)
         for label, line in zip(CLASSES, grid, strict=True):
             of_class = [e for e in shown if e.row["label"] == label]
             line[0].set_ylabel(label, fontsize=11, fontweight="bold", color=style.CLASS_COLOURS[label])
