@@ -1,7 +1,9 @@
-"""Images that show the same radiograph: exact copies, and copies that were resized, cropped, re-windowed, inverted or turned.
+"""Images that show the same radiograph: exact copies, and copies that were resized, cropped, re-windowed, inverted or
+turned.
 
-``fingerprint`` keeps a small picture of each image; ``find_duplicates`` proposes pairs by a learnt descriptor, confirms them
-by registering and correlating pixels, and ``group_pairs`` joins them. The method and its measures: docs/duplicates.md.
+``fingerprint`` keeps a small picture of each image; ``find_duplicates`` proposes pairs by a learnt descriptor,
+confirms them by registering and correlating pixels, and ``group_pairs`` joins them. The method and its measures:
+docs/duplicates.md.
 """
 
 from cxrlens.curation.duplicates.fingerprint import Fingerprint, fingerprint

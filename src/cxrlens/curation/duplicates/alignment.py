@@ -6,6 +6,7 @@ pictures, so that a step maximises their correlation; pixels that fall outside t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -138,7 +139,7 @@ def _solve(steepest: NDArray[np.float32], residual: Stack, inside: Stack) -> Aff
 
 
 def _side(stack: Stack) -> int:
-    side = round(stack.shape[1] ** 0.5)
+    side = math.isqrt(stack.shape[1])
     if side * side != stack.shape[1]:
         raise ValueError(f"pictures must be square, not {stack.shape[1]} pixels")
     return side

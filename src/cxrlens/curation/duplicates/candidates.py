@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -15,8 +16,12 @@ from cxrlens.curation.duplicates.options import DuplicateOptions
 
 PER_VIEW = 8
 """Neighbours that each view of a picture proposes, itself included."""
+PROBES = 6
+"""Cells of the inverted file that a view looks into. On the 5,991 real images 5 to 8 find the same pairs, 4 lose 0.4 %."""
+GRAPH_FROM = 600
+"""Cells from which on they are found by a graph."""
 BLOCK = 2048
-"""Pictures looked up at once: bounds the memory at about 60 views x 2,048 x 80 floats = 40 MB."""
+"""Pictures looked up at once: bounds the memory at about 116 views x 2,048 x 64 floats = 61 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +85,25 @@ def find_candidates(contrast: Stack, zoomed: Stack, options: DuplicateOptions) -
     return _each_pair_once(joined)
 
 
-def _index(vectors: NDArray[np.float32], options: DuplicateOptions) -> faiss.Index:
+def _index(vectors: NDArray[np.float32], options: DuplicateOptions) -> Any:
     count, dimensions = vectors.shape
+    flat = faiss.IndexFlatIP(dimensions)
     if count < options.inverted_index:
-        index = faiss.IndexFlatIP(dimensions)
-    else:
-        cells = int(4 * math.sqrt(count))
-        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimensions), dimensions, cells, faiss.METRIC_INNER_PRODUCT)
-        index.cp.min_points_per_centroid = 1
-        index.cp.max_points_per_centroid = 64
-        index.cp.niter = 8
-        index.train(vectors)
-        index.nprobe = 8
+        flat.add(vectors)
+        return flat
+    cells = int(4 * math.sqrt(count))
+    # Beyond a few hundred cells even finding the nearest ones is worth a graph (HNSW) instead of a look at each.
+    graph = cells >= GRAPH_FROM
+    quantizer = faiss.IndexHNSWFlat(dimensions, 16, faiss.METRIC_INNER_PRODUCT) if graph else flat
+    index = faiss.IndexIVFFlat(quantizer, dimensions, cells, faiss.METRIC_INNER_PRODUCT)
+    if graph:
+        index.clustering_index = flat
+        index.quantizer_trains_alone = 2
+    index.cp.min_points_per_centroid = 1
+    index.cp.max_points_per_centroid = 64
+    index.cp.niter = 8
+    index.train(vectors)
+    index.nprobe = PROBES
     index.add(vectors)
     return index
 

@@ -49,9 +49,7 @@ STAGES = (
 )
 
 
-def contrast_stack(
-    thumbnails: Sequence[NDArray[np.uint8]], stage: Stage, pool: Executor, zoom: float = 1.0
-) -> Stack:
+def contrast_stack(thumbnails: Sequence[NDArray[np.uint8]], stage: Stage, pool: Executor, zoom: float = 1.0) -> Stack:
     """Local contrast of the thumbnails, flattened: (N, side * side) float32; ``zoom`` times the usual neighbourhood."""
     stack = np.empty((len(thumbnails), stage.side**2), np.float32)
     work, side = (stage.work, stage.work), (stage.side, stage.side)
@@ -140,4 +138,5 @@ def _plausible(maps: Affine, options: DuplicateOptions) -> NDArray[np.bool_]:
     """No map that squeezes one axis far more than the other, or shrinks the picture to a spot."""
     stretch = np.linalg.svd(maps[:, :, :2], compute_uv=False)
     largest, least = stretch[:, 0], stretch[:, 1]
-    return (least > 0.35) & (largest < 2.5) & (largest < options.stretch * np.maximum(least, 1e-9))
+    fair: NDArray[np.bool_] = (least > 0.35) & (largest < 2.5) & (largest < options.stretch * np.maximum(least, 1e-9))
+    return fair

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLIP = 2.5
-"""Local standard deviations at which the contrast is clipped, so that a marker or an arrow cannot outvote the anatomy."""
+"""Local standard deviations at which the contrast is clipped, so that a marker or an arrow cannot outvote the
+anatomy."""
 
 
 def local_contrast(grey: NDArray[np.uint8], sigma: float, floor: float = 2.0) -> NDArray[np.float32]:

@@ -1,11 +1,12 @@
 """A short vector of each picture in which radiographs lie far apart and altered copies near.
 
-Chest films share most of their low-resolution look. Linear discriminant analysis (Fisher 1936) on local contrast finds the
-directions in which the collection varies most for what a small crop, shift, zoom or rotation changes: the common chest is
-taken out, and what is left tells one chest from another. It is learnt from the collection itself, with no labels.
+Chest films share most of their low-resolution look. Linear discriminant analysis (Fisher 1936) on local contrast finds
+the directions in which the collection varies most for what a small crop, shift, zoom or rotation changes: the common
+chest is taken out, and what is left tells one chest from another. It is learnt from the collection itself, with no
+labels.
 
-Local contrast of a crop is nearly the crop of the local contrast, so the vector of any crop, turned or mirrored view of a
-picture is one matrix product with its 32 x 32 local contrast: no picture is ever warped for the search.
+Local contrast of a crop is nearly the crop of the local contrast, so the vector of any crop, turned or mirrored view
+of a picture is one matrix product with its 32 x 32 local contrast: no picture is ever warped for the search.
 """
 
 from __future__ import annotations
@@ -18,11 +19,19 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from cxrlens.curation.duplicates.alignment import Stack
-from cxrlens.curation.duplicates.geometry import MIRROR, Affine, compose, magnification, quarter_turn, sampling_matrix, window
+from cxrlens.curation.duplicates.geometry import (
+    MIRROR,
+    Affine,
+    compose,
+    magnification,
+    quarter_turn,
+    sampling_matrix,
+    window,
+)
 
 ZOOMED = 0.72
-"""A crop's local contrast is taken over less anatomy than the whole picture's. Pictures that are compared with a crop of
-them therefore also exist with a neighbourhood so much smaller: the middle of the crops that are looked for."""
+"""A crop's local contrast is taken over less anatomy than the whole picture's. Pictures that are compared with a crop
+of them therefore also exist with a neighbourhood so much smaller: the middle of the crops that are looked for."""
 ZOOMED_BELOW = 0.85
 """Magnification from which on that one is the nearer of the two."""
 GRID = 16
@@ -31,7 +40,8 @@ GRID = 16
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A picture as a copy of it might show it: through ``map`` (from the copy's frame to the picture's), times ``sign``."""
+    """A picture as a copy of it might show it: through ``map`` (from the copy's frame to the picture's), times
+    ``sign``."""
 
     map: Affine
     sign: float = 1.0
@@ -43,10 +53,11 @@ class View:
 
 
 def views() -> tuple[View, ...]:
-    """The views that are looked for: crops to 2/3, shifts, one-sided crops; fewer where also mirrored, inverted or turned.
+    """The views that are looked for: crops to 2/3, shifts, one-sided crops; fewer where also mirrored, inverted or
+    turned.
 
-    Neighbouring views differ by about 0.06 in scale and 0.03 in shift from what lies between them; that far the descriptor is
-    made to reach (:data:`REACH`).
+    Neighbouring views differ by about 0.06 in scale and 0.03 in shift from what lies between them; that far the
+    descriptor is made to reach (:data:`REACH`).
     """
     whole, centred = window(1, 1), [window(s, s) for s in (0.88, 0.76)]
     crops = [whole]

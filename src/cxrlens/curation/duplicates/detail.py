@@ -45,7 +45,8 @@ def compare_detail(thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: 
 
 
 def _compare(thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: Affine) -> Alignment:
-    # The picture that shows the anatomy larger gives the frame: of the other one, then, nearly all of the frame is there.
+    # The picture that shows the anatomy larger gives the frame: of the other one, then, nearly all of the frame is
+    # there.
     swap = magnification(maps) > 1
     frames = np.where(swap, pairs.moving, pairs.fixed)
     others = np.where(swap, pairs.fixed, pairs.moving)
@@ -81,7 +82,8 @@ def frame(
         affine: (2, 3) from the fixed picture's unit square to the moving one's.
 
     Returns:
-        Local contrast of the fixed picture, of the moved one, and 1 where both have pixels, else 0; (S, S) float32 each.
+        Local contrast of the fixed picture, of the moved one, and 1 where both have pixels, else 0; (S, S) float32
+        each.
     """
     side = len(fixed)
     small = min(1.0, float(magnification(affine)))
@@ -102,10 +104,11 @@ def frame(
 
 
 def score(fixed: NDArray[np.float32], moved: NDArray[np.float32], inside: NDArray[np.float32]) -> float:
-    """Mean of the correlation over all and of the median over the blocks; in [-1, 1], 0 where there is nothing to compare.
+    """Mean of the correlation over all and of the median over the blocks; in [-1, 1], 0 where there is nothing to
+    compare.
 
-    The correlation over all is what a misregistered half pulls down; the median of the blocks is what an arrow, a label or
-    a redaction box cannot.
+    The correlation over all is what a misregistered half pulls down; the median of the blocks is what an arrow, a
+    label or a redaction box cannot.
     """
     side = len(fixed) // BLOCK
     weight = inside.sum()

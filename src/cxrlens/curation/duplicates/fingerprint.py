@@ -57,7 +57,7 @@ def fingerprint(radiograph: Radiograph, sha256: str = "", path: str = "") -> Fin
 def hash_pixels(pixels: Pixels) -> str:
     """Hex digest of (H, W) pixels in [0, 1] at 16 bit, the shape included: the same for PNG and BMP of one picture."""
     whole = np.rint(pixels * np.float32(65535.0)).astype(np.uint16)
-    digest = hashlib.blake2b(f"{pixels.shape}".encode(), digest_size=20)
+    digest = hashlib.sha256(f"{pixels.shape}".encode())
     digest.update(np.ascontiguousarray(whole).data)
     return digest.hexdigest()
 

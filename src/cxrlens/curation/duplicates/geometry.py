@@ -1,8 +1,8 @@
 """Affine maps between two pictures, each taken as a unit square, and how they sample a grid.
 
 A map is a (2, 3) float64 array ``[[a, b, c], [d, e, f]]``: the point (x, y) of one picture is the point
-(a x + b y + c, d x + e y + f) of the other; (0, 0) is the upper left corner and (1, 1) the lower right one. As unit squares,
-a picture and its resized or squeezed copy differ by the identity, and a crop by two scales and a shift.
+(a x + b y + c, d x + e y + f) of the other; (0, 0) is the upper left corner and (1, 1) the lower right one. As unit
+squares, a picture and its resized or squeezed copy differ by the identity, and a crop by two scales and a shift.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Affine = NDArray[np.float64]
 def window(
     scale_x: float, scale_y: float, shift_x: float = 0.0, shift_y: float = 0.0, rotation_deg: float = 0.0
 ) -> Affine:
-    """Map from a crop's unit square to the whole picture's: the crop is scale_x by scale_y, its centre off by the shift."""
+    """Map from a crop's unit square to the whole picture's: the crop is scale_x by scale_y, its centre off by the
+    shift."""
     angle = math.radians(rotation_deg)
     c, s = math.cos(angle), math.sin(angle)
     linear = np.array([[scale_x * c, -scale_y * s], [scale_x * s, scale_y * c]])
@@ -101,7 +102,8 @@ class Placement:
     """What a map from picture a to picture b means to a reader.
 
     Args:
-        scale: how much larger the anatomy is in b than in a, both frames taken as unit squares; 1.19: b shows 84 % of a's
+        scale: how much larger the anatomy is in b than in a, both frames taken as unit squares; 1.19: b shows 84 % of
+            a's
             width and height (geometric mean).
         rotation_deg: of b against a, in pixels as they are; positive is clockwise on the screen.
         dx: where the centre of a lies in b, from b's centre, as a fraction of b's width; right is positive.

@@ -38,8 +38,8 @@ def find_duplicates(
 ) -> pd.DataFrame:
     """Pairs of images that show the same radiograph.
 
-    Of several equal files, or files of equal pixels, each is paired with the one whose path sorts first, and that one alone
-    is compared with other pictures; :func:`group_pairs` brings them together again.
+    Of several equal files, or files of equal pixels, each is paired with the one whose path sorts first, and that one
+    alone is compared with other pictures; :func:`group_pairs` brings them together again.
 
     Args:
         fingerprints: of the images, paths all different.
@@ -47,10 +47,11 @@ def find_duplicates(
         progress: shown over the stages.
 
     Returns:
-        A row a pair, ``path_a < path_b``, sorted, with :data:`PAIR_COLUMNS`: ``kind`` is ``exact-bytes``, ``same-pixels`` or
-        ``near``; ``score`` the correlation of local contrast after registration (1 for the exact kinds); ``scale``,
-        ``rotation_deg``, ``dx``, ``dy`` as in :class:`~cxrlens.curation.duplicates.geometry.Placement`; ``inverted`` and
-        ``mirrored`` bool; ``map`` the six numbers of the affine map from a's unit square to b's, row by row, joined by spaces.
+        A row a pair, ``path_a < path_b``, sorted, with :data:`PAIR_COLUMNS`: ``kind`` is ``exact-bytes``,
+        ``same-pixels`` or ``near``; ``score`` the correlation of local contrast after registration (1 for the exact
+        kinds); ``scale``, ``rotation_deg``, ``dx``, ``dy`` as in
+        :class:`~cxrlens.curation.duplicates.geometry.Placement`; ``inverted`` and ``mirrored`` bool; ``map`` the six
+        numbers of the affine map from a's unit square to b's, row by row, joined by spaces.
 
     Raises:
         ValueError: two fingerprints of one path.
