@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kornia.geometry.transform import warp_affine
 
-from cxrlens.augmentation import STRENGTHS, Augmentation, AugmentationOptions
+from cxrlens.augmentation import STRENGTHS, Augmentation, AugmentationOptions, geometry
 from cxrlens.errors import OptionError
 
 NONE, STANDARD = STRENGTHS["none"], STRENGTHS["standard"]
@@ -128,6 +129,13 @@ def test_rotation_turns_about_the_centre_by_the_drawn_angle() -> None:
     out = augment.apply(pixels, drawn)[0, 0]
     assert float(out[51:59, 32].mean()) > 0.9  # clockwise: the bar hangs below the centre
     assert float(out[32, 51:59].mean()) < 0.1
+
+
+def test_the_warp_is_that_of_kornia() -> None:
+    augment, pixels = Augmentation(replace(STRONG, flip_probability=0.0)), radiographs(6, 57)
+    drawn = augment.sample(6, seeded())
+    reference = warp_affine(pixels, geometry.motion(drawn, 57)[:, :2], (57, 57), align_corners=True)
+    torch.testing.assert_close(geometry.stand(pixels, drawn), reference, rtol=0, atol=1e-4)
 
 
 def test_shift_and_zoom_move_by_what_was_drawn() -> None:
