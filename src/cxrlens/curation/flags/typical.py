@@ -26,8 +26,8 @@ SIDE = 24
 LEAST = 40
 """Fewer films than this teach nothing reliable, and the three flags are not given."""
 
-_FOLDS = 5
-_MOST = 1500  # films one fit learns from: more do not help, and the work stays linear in the collection
+_FOLDS = 3
+_MOST = 1000  # films one fit learns from: more do not help, and the work stays linear in the collection
 _RIDGE = 0.3  # of the mean variance; small collections need as much, large ones do not mind
 _TILES = (2, 3, 4, 6)  # scrambled films: tiles a side
 
