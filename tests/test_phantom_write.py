@@ -55,14 +55,14 @@ def test_same_seed_gives_the_same_bytes_also_with_two_processes(made: Path, tmp_
 
 def test_an_image_does_not_depend_on_how_many_are_made(made: Path, tmp_path: Path) -> None:
     fewer = write_phantom(tmp_path / "fewer", PhantomOptions(images=20, seed=3, size=64, workers=1))
-    rows = table(fewer / "truth/manifest.csv").head(20)
+    rows = table(fewer / "manifest.csv").head(20)
     for path, sha in zip(rows["path"], rows["sha256"], strict=True):
         assert hashlib.sha256((made / path).read_bytes()).hexdigest() == sha
     assert plan_cohort(500, 3)[:100] == plan_cohort(100, 3)
 
 
 def test_manifest_names_every_file_once_and_tells_the_truth_about_it(made: Path) -> None:
-    manifest = table(made / "truth/manifest.csv")
+    manifest = table(made / "manifest.csv")
     assert tuple(manifest.columns) == COLUMNS
     on_disk = {str(p.relative_to(made)) for p in (made / "collections").rglob("*") if p.is_file()}
     assert set(manifest["path"]) == {p for p in on_disk if not p.endswith("metadata.csv")}
@@ -92,7 +92,7 @@ def test_shares_of_classes_differ_between_hospitals_and_some_patients_come_again
 
 
 def test_formats_layouts_and_spellings_differ_as_promised(made: Path) -> None:
-    manifest = table(made / "truth/manifest.csv")
+    manifest = table(made / "manifest.csv")
     originals = manifest[(manifest["collection"] == manifest["source"]) & (manifest["excluded"] == "")]
     modes = {name: Image.open(made / group["path"].iloc[0]).mode for name, group in originals.groupby("collection")}
     assert modes == {"northgate-dr": "I;16", "harbour-cr": "L", "hillside-film": "RGB", "ward-portable": "L"}
@@ -112,13 +112,13 @@ def test_formats_layouts_and_spellings_differ_as_promised(made: Path) -> None:
 
 
 def test_patient_ids_stand_in_no_file_name(made: Path) -> None:
-    manifest = table(made / "truth/manifest.csv")
+    manifest = table(made / "manifest.csv")
     numbers = {row.patient_id.rsplit("-", 1)[-1]: row.path for row in manifest.itertuples() if row.patient_id}
     assert not any(number in Path(path).name for number, path in numbers.items())
 
 
 def test_masks_fit_their_images_and_lesions_belong_to_the_ill(made: Path) -> None:
-    annotations, manifest = table(made / "truth/annotations.csv"), table(made / "truth/manifest.csv").set_index("path")
+    annotations, manifest = table(made / "truth/annotations.csv"), table(made / "manifest.csv").set_index("path")
     assert list(annotations.columns) == ["path", "kind", "finding", "mask", "x", "y", "w", "h", "annotator"]
     for row in annotations.itertuples():
         with Image.open(made / row.mask) as image:
@@ -168,7 +168,7 @@ def test_every_kind_of_copy_is_planted_and_is_what_it_says(made: Path) -> None:
 
 def test_planted_faults_are_there_and_listed(made: Path) -> None:
     faults = table(made / "truth/faults.csv")
-    manifest = table(made / "truth/manifest.csv").set_index("path")
+    manifest = table(made / "manifest.csv").set_index("path")
     of = {fault: group["path"].iloc[0] for fault, group in faults.groupby("fault")}
     assert {"label conflict", "rotated by 90°", "blank", "truncated", "text named .png"} <= set(of)
     assert grey(made / of["blank"]).std() < 0.02
@@ -190,7 +190,7 @@ def test_planted_faults_are_there_and_listed(made: Path) -> None:
 
 def test_every_picture_and_the_folder_say_that_they_are_synthetic(made: Path) -> None:
     assert "SYNTHETIC" in (made / "README.txt").read_text()
-    manifest = table(made / "truth/manifest.csv")
+    manifest = table(made / "manifest.csv")
     for path in manifest["path"]:
         assert MARK.encode() in (made / path).read_bytes(), path
     with Image.open(made / manifest[manifest["path"].str.endswith(".png")]["path"].iloc[0]) as image:
@@ -235,8 +235,8 @@ def test_impossible_options_are_refused(given: dict[str, int]) -> None:
 
 
 def test_truth_tables_are_plain_csv(made: Path) -> None:
-    for name in ("annotations.csv", "known_duplicates.csv", "faults.csv", "manifest.csv"):
-        with (made / "truth" / name).open(encoding="utf-8", newline="") as file:
+    for name in ("truth/annotations.csv", "truth/known_duplicates.csv", "truth/faults.csv", "manifest.csv"):
+        with (made / name).open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
         assert len({len(row) for row in rows}) == 1
         assert len(rows) > 5

@@ -47,6 +47,11 @@ class DatasetFolder:
         """Preprocessed pixels, one memory-mapped file for each preprocessing."""
         return self.root / "packed"
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether some of the pictures are synthetic, as curation found by the marks in their files."""
+        return self.curation_path.is_file() and bool(read_json(self.curation_path).get("synthetic", False))
+
     def manifest(self) -> pd.DataFrame:
         """The manifest; :class:`DatasetError` where the folder is none."""
         if not self.manifest_path.is_file():

@@ -14,7 +14,7 @@ from cxrlens.chain.saying import passed_over, spoken
 from cxrlens.chain.settings import training_options
 from cxrlens.errors import CxrlensError, RunError
 from cxrlens.evaluation import EvaluationOptions, evaluate
-from cxrlens.explanation import ExplainOptions, explain, gallery, score_localisation
+from cxrlens.explanation import ExplainOptions, GalleryOptions, explain, gallery, score_localisation
 from cxrlens.folders import DatasetFolder, RunFolder
 from cxrlens.progress import rich_progress
 from cxrlens.report import write_curation_report, write_model_card, write_run_report
@@ -73,7 +73,7 @@ def evaluate_run(root: Path, dataset: Path | None, resamples: int, console: Cons
             console.print(f"    {source:<24} accuracy {spoken(figures['accuracy'])}, n = {figures['n']}")
     console.print(f"95 % intervals, bootstrap by patient. {RESEARCH_ONLY}")
     console.print(f"next: cxrlens explain {root}")
-    return passed_over(console, _problems(metrics))
+    return passed_over(console, _problems("evaluate", metrics))
 
 
 def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
@@ -89,11 +89,13 @@ def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
             shares = ", ".join(f"{name} {p:.2f}" for name, p in done.probabilities.items())
             console.print(f"{done.path}: {done.predicted} ({shares}) → {done.figure}")
     else:
-        gallery(run, progress=rich_progress)
+        shown = gallery(run, GalleryOptions(method=request.method), rich_progress)
+        problems += _problems("explain", shown)
         console.print(f"gallery: {run.explanations}")
     if request.annotations is not None:
         scores = score_localisation(run, request.annotations, method=request.method, progress=rich_progress)
         _say_localisation(scores, console)
+        problems += _problems("explain", scores)
     console.print(RESEARCH_ONLY)
     console.print(f"next: cxrlens report {root}")
     return passed_over(console, problems)
@@ -121,5 +123,5 @@ def _say_localisation(scores: Mapping[str, Any], console: Console) -> None:
             console.print(f"  {kind} {name:<22} energy {spoken(entry['energy'])}, pointing {spoken(entry['pointing'])}")
 
 
-def _problems(metrics: Mapping[str, Any]) -> list[CxrlensError]:
-    return [RunError("evaluate", str(line), "see the dataset's report") for line in metrics.get("problems", [])]
+def _problems(step: str, record: Mapping[str, Any]) -> list[CxrlensError]:
+    return [RunError(step, str(line), "the rest was done") for line in record.get("problems", [])]

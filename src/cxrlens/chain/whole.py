@@ -68,7 +68,7 @@ def run(collections: Sequence[Path], out: Path, request: WholeRequest, console: 
 def demo(out: Path, request: DemoRequest, console: Console) -> int:
     """The whole chain on synthetic radiographs with planted faults, which curation passes over; so it returns 0."""
     made = out / "phantom"
-    if not (made / "truth" / "manifest.csv").is_file():
+    if not (made / "manifest.csv").is_file():
         _heading("phantom: SYNTHETIC radiographs", console)
         phantom(made, PhantomRequest(images=request.images, seed=request.seed), console)
     collections = sorted(p for p in (made / "collections").iterdir() if p.is_dir())

@@ -110,7 +110,7 @@ def evaluate(
     write_atomically(out / "predictions.csv", predictions.to_csv(index=False, float_format="%.8g").encode())
     write_json(out / "metrics.json", metrics)
     if options.figures:
-        draw(predictions, metrics, packed, out / "figures")
+        draw(predictions, metrics, packed, out / "figures", synthetic=dataset.synthetic)
     return metrics
 
 
@@ -142,7 +142,9 @@ def headline(predictions: pd.DataFrame) -> str:
     return next(name for name in ("external", "test", "validation", "calibration", "train") if name in present)
 
 
-def draw(predictions: pd.DataFrame, metrics: dict[str, Any], packed: PackedPixels, folder: Path) -> list[Path]:
+def draw(
+    predictions: pd.DataFrame, metrics: dict[str, Any], packed: PackedPixels, folder: Path, *, synthetic: bool = False
+) -> list[Path]:
     """Draw the six figures of the headline split; the confusion matrix of validation too where that is another one."""
     split = headline(predictions)
     rows = predictions[predictions["split"] == split]
@@ -162,7 +164,7 @@ def draw(predictions: pd.DataFrame, metrics: dict[str, Any], packed: PackedPixel
     }
     if split == "test" and metrics["validation"]["n"]:
         drawn["confusion_validation"] = figures.confusion(metrics["validation"], "validation")
-    return [style.save(figure, folder / f"{name}.png") for name, figure in drawn.items()]
+    return [style.save(figure, folder / f"{name}.png", synthetic=synthetic) for name, figure in drawn.items()]
 
 
 def _device(name: str) -> torch.device:

@@ -20,6 +20,9 @@ from cxrlens.labels import CLASSES
 
 DPI = 150
 
+SYNTHETIC = "SYNTHETIC radiographs: nothing here is about patients"
+"""What every figure of synthetic pictures says."""
+
 CLASS_COLOURS: dict[str, str] = dict(zip(CLASSES, ("#0072B2", "#D55E00", "#009E73", "#AA4499"), strict=True))
 """Okabe and Ito's colours (2008) for the four classes, the purple darkened for contrast on white."""
 
@@ -87,17 +90,25 @@ def heading(figure: Figure, title: str, subtitle: str = "") -> None:
         figure.text(0.01, under, "\n".join(lines), ha="left", va="top", fontsize=9.5, color=SOFT, linespacing=1.3)
 
 
-def save(figure: Figure, path: Path, *, cropped: bool = True) -> Path:
+def save(figure: Figure, path: Path, *, cropped: bool = True, synthetic: bool = False) -> Path:
     """Write a PNG with white ground at :data:`DPI`, atomically; labels that stick out are taken in, not cut.
 
-    ``cropped=False`` keeps the figure's own size, for pictures that are placed pixel by pixel.
+    Args:
+        figure: what to write.
+        path: where to.
+        cropped: false keeps the figure's own size, for pictures that are placed pixel by pixel.
+        synthetic: what is shown or measured are synthetic pictures; said in the plot and inside the file.
     """
+    if synthetic:
+        x, y, across, up = (1.0, -0.01, "right", "top") if cropped else (0.995, 0.995, "right", "top")
+        figure.text(x, y, SYNTHETIC, ha=across, va=up, fontsize=8, color=WARN, fontweight="bold")
     with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         # A file's name may hold letters that the font lacks; a box in their place is no reason to warn.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         buffer = io.BytesIO()
         box: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.15} if cropped else {}
-        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", **box)
+        about = {"Comment": SYNTHETIC} if synthetic else {}
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata=about, **box)
     write_atomically(path, buffer.getvalue())
     return path
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cxrlens import RESEARCH_ONLY
 from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
@@ -23,6 +24,7 @@ from cxrlens.labels import CLASSES
 from cxrlens.model import load_model
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources import read_radiograph
+from cxrlens.sources.synthetic import is_synthetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,14 @@ def explain(
             heats = heat_maps(model, radiograph, options.method, options.target, layers)
             stem = _free_name(f"{path.stem}_{_plain(options.method)}_{_plain(heats.target)}", taken)
             caption = Caption(path.name, METHODS[options.method].title, measured, RESEARCH_ONLY)
-            figure = style.save(sheet(radiograph.pixels, heats, caption), folder / f"{stem}.png", cropped=False)
+            drawn, synthetic = sheet(radiograph.pixels, heats, caption), is_synthetic(path)
+            figure = style.save(drawn, folder / f"{stem}.png", cropped=False, synthetic=synthetic)
             bare = folder / f"{stem}_overlay.png"
             buffer = io.BytesIO()
-            Image.fromarray(overlay(radiograph.pixels, heats.deepest)).save(buffer, format="PNG")
+            about = PngInfo()
+            if synthetic:
+                about.add_text("Comment", style.SYNTHETIC)
+            Image.fromarray(overlay(radiograph.pixels, heats.deepest)).save(buffer, format="PNG", pnginfo=about)
             write_atomically(bare, buffer.getvalue())
         except CxrlensError as error:
             results.append(Explanation(path, problem=error))

@@ -101,7 +101,7 @@ def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress
     for kind, shown in examples.items():
         count = int((rows["predicted"].eq(rows["label"]) == (kind == "right")).sum())
         figure = _draw(shown, kind, f"{count} of {len(rows)} images of the {split} set", options)
-        style.save(figure, run.explanations / f"gallery_{kind}.png")
+        style.save(figure, run.explanations / f"gallery_{kind}.png", synthetic=run.dataset().synthetic)
     record: dict[str, Any] = {
         "format": RUN_FORMAT,
         "split": split,

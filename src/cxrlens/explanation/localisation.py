@@ -121,7 +121,8 @@ def score_localisation(
         "problems": problems,
     }
     write_json(run.explanations / "localisation.json", record)
-    style.save(localisation_figure(record, METHODS[method].title), run.explanations / "localisation.png")
+    figure = localisation_figure(record, METHODS[method].title)
+    style.save(figure, run.explanations / "localisation.png", synthetic=run.dataset().synthetic)
     return record
 
 

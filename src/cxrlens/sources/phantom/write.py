@@ -6,18 +6,15 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
+from joblib import Parallel, delayed
 
 from cxrlens import __version__
 from cxrlens.errors import CollectionError, OptionError
@@ -37,9 +34,13 @@ Every picture was computed from equations by cxrlens (cxrlens.sources.phantom). 
 software, never for a statement about a disease, a hospital or a person. Research software, not a medical device.
 
 collections/   as four invented hospitals would hand them out; some files are faulty on purpose
-truth/         what is really in them: manifest.csv, annotations.csv, masks/, known_duplicates.csv, faults.csv
-               (paths are relative to the folder of this file)
+manifest.csv   what is really in them, an image a row
+truth/         annotations.csv and masks/ of lungs and lesions, known_duplicates.csv, faults.csv
+               (all paths are relative to the folder of this file)
 """
+
+_Made = tuple[dict[str, object], list[tuple[object, ...]]]
+"""Manifest row and annotations of one original."""
 
 _POOL_FROM = 64  # images from which starting processes pays
 _ANNOTATION = ("path", "kind", "finding", "mask", "x", "y", "w", "h", "annotator")
@@ -122,11 +123,10 @@ def _write_all(root: Path, options: PhantomOptions, progress: Progress) -> None:
     records = plan_cohort(options.images, options.seed)
     rows: list[dict[str, object]] = []
     annotations: list[tuple[object, ...]] = []
-    with _mapper(options) as mapper:
-        done = mapper(partial(_make, root, options.size), records)
-        for row, marks in progress(done, len(records), "making synthetic radiographs"):
-            rows.append(row)
-            annotations.extend(marks)
+    done = _make_all(root, options, records)
+    for row, marks in progress(done, len(records), "making synthetic radiographs"):
+        rows.append(row)
+        annotations.extend(marks)
     copies = plan_copies(records, options.seed)
     spoilt = spoilt_files(len(records) + len(copies), options.seed, options.size)
     by_path = {str(row["path"]): row for row in rows}
@@ -147,7 +147,7 @@ def _write_all(root: Path, options: PhantomOptions, progress: Progress) -> None:
         faults.append((one.path, one.fault))
     _write_tables(root, rows)
     truth = root / "truth"
-    write_manifest(new_manifest(rows), truth / "manifest.csv")
+    write_manifest(new_manifest(rows), root / "manifest.csv")
     _write_csv(truth / "annotations.csv", _ANNOTATION, annotations)
     _write_csv(
         truth / "known_duplicates.csv",
@@ -157,7 +157,7 @@ def _write_all(root: Path, options: PhantomOptions, progress: Progress) -> None:
     _write_csv(truth / "faults.csv", ("path", "fault"), faults)
 
 
-def _make(root: Path, size: int, record: Record) -> tuple[dict[str, object], list[tuple[object, ...]]]:
+def _make(root: Path, size: int, record: Record) -> _Made:
     """Compute and write one original with its masks; its manifest row and its annotations."""
     h = HOSPITALS[record.hospital]
     p = expose_patient(sample_patient(record.entropy), record.visit, record.label, h.name, round(size * h.scale))
@@ -238,28 +238,19 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-class _Mapper:
-    """``map`` in this process or in a pool, in the order of the items."""
-
-    def __init__(self, pool: ProcessPoolExecutor | None) -> None:
-        self.pool = pool
-
-    def __call__(self, function: partial[_Made], items: list[Record]) -> Iterator[_Made]:
-        if self.pool is None:
-            return map(function, items)
-        return self.pool.map(function, items, chunksize=8)
-
-
-_Made = tuple[dict[str, object], list[tuple[object, ...]]]
-
-
-@contextmanager
-def _mapper(options: PhantomOptions) -> Iterator[_Mapper]:
+def _make_all(root: Path, options: PhantomOptions, records: Sequence[Record]) -> Iterable[_Made]:
+    """Make each record in turn, in as many processes as asked for; the order is kept."""
     workers = options.workers or min(os.cpu_count() or 1, 8)
     if workers == 1 or options.images < _POOL_FROM:
-        yield _Mapper(None)
-        return
-    # Spawned, not forked: the caller may run threads (OpenCV's, torch's) that a fork would break.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield _Mapper(pool)
+        return (_make(root, options.size, record) for record in records)
+    # joblib's processes start afresh, not forked (the caller may run threads that a fork would break), and need no
+    # guarded main module, so that this works from a notebook or a prompt too.
+    jobs = (delayed(_make_alone)(root, options.size, record) for record in records)
+    made: Iterable[_Made] = Parallel(n_jobs=workers, return_as="generator", batch_size=8)(jobs)
+    return made
+
+
+def _make_alone(root: Path, size: int, record: Record) -> _Made:
+    """As :func:`_make`, in a process of its own, whose OpenCV shall not start threads besides."""
+    cv2.setNumThreads(1)
+    return _make(root, size, record)
