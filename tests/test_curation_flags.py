@@ -134,9 +134,10 @@ def test_pictures_of_something_else_are_no_chests(films):
     rng = np.random.default_rng(2)
     textures = [cv2.resize(rng.random((9, 9), dtype=np.float32), (100, 100)) for _ in range(12)]
     others = [local_contrast(make_view(Radiograph(picture))) for picture in textures]
-    judged = judge(np.concatenate([films, np.stack(others)]))
-    assert (judged.not_a_chest[-12:] >= NOT_A_CHEST.flag_at).sum() >= 10
-    assert (judged.not_a_chest[:-12] >= NOT_A_CHEST.flag_at).mean() <= 0.02
+    # One at a time: the collection is the teacher, and many of them at once would teach that chests look so.
+    judged = [judge(np.concatenate([films, other[None]])).not_a_chest for other in others]
+    assert sum(scores[-1] >= NOT_A_CHEST.flag_at for scores in judged) >= 10
+    assert max((scores[:-1] >= NOT_A_CHEST.flag_at).mean() for scores in judged) <= 0.02
 
 
 def test_a_turned_film_is_still_a_chest(films):
