@@ -121,7 +121,7 @@ def main() -> None:
             )
         )
     if arguments.only in (None, "notebook"):
-        everything = [w for flag in ("duplicate", "label-conflict") for w in ("--keep", flag)]
+        everything = [w for flag in ("duplicate", "conflict") for w in ("--keep", flag)]
         step(["curate", *collections, "--out", f"{notebook}/dataset", *everything], times, "curate")
         shares = ["--test", "0", "--calibration", "0", "--validation", "0.2", "--random", "--seed", str(arguments.seed)]
         step(["split", f"{notebook}/dataset", *shares], times, "split")

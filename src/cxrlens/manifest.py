@@ -24,7 +24,7 @@ COLUMNS: tuple[str, ...] = (
     "height",
     "duplicate_group",  # blank = no other image shows this radiograph
     "split",  # train, validation, test, calibration or blank
-    "flags",  # name:score, joined by ";"; the scores' directions are in curation/flags.py
+    "flags",  # name:score, joined by ";"; the scores' directions are in curation/flags/
     "excluded",  # the reason; blank = kept
 )
 REQUIRED: tuple[str, ...] = ("path", "label")
