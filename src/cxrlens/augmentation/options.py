@@ -54,19 +54,19 @@ class AugmentationOptions:
         OptionError: a negative magnitude, or one beyond what leaves a radiograph recognisable.
     """
 
-    rotation_deg: float = 7.0
-    shift: float = 0.06
-    zoom: float = 0.10
-    gamma: float = 0.25
-    contrast: float = 0.20
-    brightness: float = 0.06
-    noise: float = 0.03
+    rotation_deg: float = 6.0
+    shift: float = 0.05
+    zoom: float = 0.08
+    gamma: float = 0.20
+    contrast: float = 0.15
+    brightness: float = 0.05
+    noise: float = 0.02
     blur_probability: float = 0.10
-    erase_probability: float = 0.15
+    erase_probability: float = 0.10
     erase_area: float = 0.06
     border_probability: float = 0.10
     border_width: float = 0.10
-    marker_probability: float = 0.15
+    marker_probability: float = 0.10
     flip_probability: float = 0.0
 
     def __post_init__(self) -> None:

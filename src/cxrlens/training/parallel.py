@@ -95,7 +95,8 @@ def _sum_over_processes(values: Tensor) -> Tensor:
 def share_batches(model: nn.Module, context: StepContext, world_size: int) -> nn.Module:
     """Put :class:`GlobalDropout` and, for several processes, :class:`GlobalBatchNorm2d` in place of torch's own.
 
-    The names and tensors of the state stay as they were.
+    The names and tensors of the state stay as they were. Networks of others that draw random numbers by other means
+    (EfficientNet's drop-connect) repeat in one process, but several processes draw otherwise than one.
     """
     layers = 0
     for parent in list(model.modules()):
