@@ -34,8 +34,8 @@ def blur_(pixels: Tensor, p: Parameters) -> Tensor:
 def noise_(pixels: Tensor, p: Parameters) -> Tensor:
     """Quantum noise: few photons pass where the film is white, so the deviation is largest there, half of it at black.
 
-    Windows of one fixed table of normal numbers stand in for fresh ones: drawing 10⁶ normal numbers a step would cost
-    more than all other effects together.
+    Windows of one fixed table of normal numbers stand in for fresh ones: that takes half the time on a CPU, and what is
+    drawn stays small enough to be drawn for the global batch.
     """
     side = pixels.shape[-1]
     table = _normal_numbers(side + NOISE_OFFSETS, pixels.device)
