@@ -61,7 +61,7 @@ def sample(stack: Stack, rows: NDArray[np.int64], maps: Affine) -> tuple[Stack, 
     size = _side(stack)
     points = grid_centres(size).T.astype(np.float32)
     at = (maps[:, :, :2].astype(np.float32) @ points + maps[:, :, 2:].astype(np.float32)) * size - np.float32(0.5)
-    inside = ((at > -0.5) & (at < size - 0.5)).all(axis=1).astype(np.float32)
+    inside: Stack = np.asarray(((at > -0.5) & (at < size - 0.5)).all(axis=1)).astype(np.float32)
     np.clip(at, 0, size - 1, out=at)
     # All pictures one below the other make one tall picture, which OpenCV samples in one call.
     at[:, 1] += np.arange(0, len(rows) * size, size, dtype=np.float32)[:, None]
@@ -114,7 +114,8 @@ def _correlate(fixed: Stack, moved: Stack, weight: Stack) -> tuple[NDArray[np.fl
 def _steepest_descent(template: Stack, size: int) -> NDArray[np.float32]:
     """(B, 6, S * S) derivatives of the template by the six parameters of an affine map about the centre."""
     pictures = template.reshape(-1, size, size)
-    gradient_y, gradient_x = np.gradient(pictures, 1 / size, axis=(1, 2))
+    gradient_y = np.asarray(np.gradient(pictures, 1 / size, axis=1))
+    gradient_x = np.asarray(np.gradient(pictures, 1 / size, axis=2))
     x, y = (grid_centres(size) - 0.5).T.astype(np.float32)
     gx, gy = gradient_x.reshape(len(template), -1), gradient_y.reshape(len(template), -1)
     return np.stack([gx * x, gx * y, gx, gy * x, gy * y, gy], axis=1).astype(np.float32)

@@ -45,7 +45,7 @@ STAGES = (
     Stage(side=16, work=64, sigma=4.0, steps=3, chunk=256),
     Stage(side=32, work=64, sigma=4.0, steps=1, chunk=128),
     Stage(side=32, work=64, sigma=2.4, steps=2, chunk=128),
-    Stage(side=48, work=48, sigma=1.5, steps=2, chunk=64),
+    Stage(side=48, work=48, sigma=1.5, steps=3, chunk=64),
 )
 
 

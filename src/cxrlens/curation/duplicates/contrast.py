@@ -30,4 +30,5 @@ def local_contrast(grey: NDArray[np.uint8], sigma: float, floor: float = 2.0) ->
     np.sqrt(np.maximum(spread, 0.0, out=spread), out=spread)
     spread += floor
     edges /= spread
-    return np.clip(edges, -CLIP, CLIP, out=edges)
+    clipped: NDArray[np.float32] = np.clip(edges, -CLIP, CLIP, out=edges)
+    return clipped

@@ -45,6 +45,8 @@ class View:
 
     map: Affine
     sign: float = 1.0
+    inner: bool = False
+    """Also to be looked for with the borders left out of both pictures."""
 
     @property
     def zoomed(self) -> bool:
@@ -69,13 +71,17 @@ def views() -> tuple[View, ...]:
         crops += [window(wide, high, slack_x * x, slack_y * y) for x in columns for y in rows]
     crops += [window(1, 1, x, y) for x in (-0.06, 0.06) for y in (-0.06, 0.06)]
     shifts = [window(1, 1, x, y) for x, y in ((0.04, 0), (-0.04, 0), (0, 0.04), (0, -0.04))]
+    turns = [window(1, 1, 0, 0, degrees) for degrees in (-3, 3)]
     few = [whole, *centred, *shifts]
-    found = [View(crop) for crop in crops] + [View(crop, -1.0) for crop in few]
-    found += [View(compose(crop, MIRROR)) for crop in few] + [View(MIRROR, -1.0)]
-    found += [View(quarter_turn(turns)) for turns in (1, 2, 3)]
+    found = [View(whole, inner=True)] + [View(crop) for crop in crops[1:]]
+    found += [View(crop, inner=True) for crop in (*shifts, *turns)] + [View(crop, -1.0, crop is whole) for crop in few]
+    found += [View(compose(crop, MIRROR), inner=crop is whole) for crop in few] + [View(MIRROR, -1.0)]
+    found += [View(quarter_turn(quarters)) for quarters in (1, 2, 3)]
     return tuple(found)
 
 
+INNER = window(0.74, 0.74)
+"""What is left of a picture without its borders, where labels, redaction boxes and black frames lie."""
 REACH = (0.06, 0.03, 2.0)
 """Half-widths of scale, shift (share of the side) and rotation (degrees) that the descriptor is made indifferent to."""
 

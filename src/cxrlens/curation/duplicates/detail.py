@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,9 +18,14 @@ SIGMA = 3 / 128
 """Of the local contrast, as a share of the side of the picture that shows the anatomy smaller."""
 BLOCK = 16
 """Pixels: 64 blocks, of which a marker, an arrow or a white box spoils a few."""
-STEPS = 3
-REGISTERED_AT = 64
-"""Side at which the last registration is done: good to a tenth of its pixels, and four times cheaper than in full."""
+FINE = (64, 1.0, 5)
+"""Side, neighbourhood as a multiple of SIGMA, and Gauss-Newton steps of the registration before the last look: good to
+a tenth of its pixels, and four times cheaper than the full side."""
+COARSE = (32, 2.0, 5)
+"""The same for pairs that do not fit after it: a wider look frees them from a place that only nearly fits. Without it
+6 % of the copies cropped by 8 % are lost; with it alone, 20 % of the copies that are turned and framed in black."""
+FITS = 0.9
+"""Correlation from which on a registration needs no second try."""
 HOPELESS = 0.45
 """Correlation after it, below which a pair is not looked at in full."""
 
@@ -51,13 +57,16 @@ def _compare(thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: Affine
     frames = np.where(swap, pairs.moving, pairs.fixed)
     others = np.where(swap, pairs.fixed, pairs.moving)
     maps = np.where(swap[:, None, None], invert(maps), maps)
-    small = {row: _shrunk(thumbnails[row]) for row in {*frames.tolist(), *others.tolist()}}
-    views = [frame(small[f], small[o], m) for f, o, m in zip(frames.tolist(), others.tolist(), maps, strict=True)]
-    count = len(views)
-    stack = np.stack([v[0].ravel() for v in views] + [v[1].ravel() for v in views])
-    rows = np.arange(count)
-    found = align(stack, Pairs(rows, rows + count, pairs.sign), np.tile(np.eye(2, 3), (count, 1, 1)), STEPS)
-    maps = compose(maps, found.maps)
+    count = len(maps)
+    pictures = _Frames(thumbnails, frames, others, pairs.sign)
+    found = pictures.register(np.arange(count), maps, FINE)
+    again = np.flatnonzero(found.score < FITS)
+    if len(again):
+        second = pictures.register(again, pictures.register(again, maps[again], COARSE).maps, FINE)
+        better = second.score > found.score[again]
+        rows = again[better]
+        found.maps[rows], found.score[rows] = second.maps[better], second.score[better]
+    maps = found.maps
     scores, overlaps = found.score.copy(), found.overlap.copy()
     for k in np.flatnonzero(scores >= HOPELESS):
         fixed, moved, inside = frame(thumbnails[frames[k]], thumbnails[others[k]], maps[k])
@@ -66,13 +75,38 @@ def _compare(thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: Affine
     return Alignment(np.where(swap[:, None, None], invert(maps), maps), scores, overlaps)
 
 
-def _shrunk(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    small: NDArray[np.uint8] = cv2.resize(thumbnail, (REGISTERED_AT,) * 2, interpolation=cv2.INTER_AREA)
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """Pairs of thumbnails of which the first gives the frame."""
+
+    thumbnails: Sequence[NDArray[np.uint8]]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    sign: NDArray[np.float32]
+
+    def register(self, rows: NDArray[np.int64], maps: Affine, level: tuple[int, float, int]) -> Alignment:
+        """Bring the second pictures of these rows into the firsts' frames, take their contrast there, refine the
+        maps."""
+        side, breadth, steps = level
+        views = []
+        for row, way in zip(rows.tolist(), maps, strict=True):
+            first = _shrunk(self.thumbnails[self.first[row]], side)
+            second = _shrunk(self.thumbnails[self.second[row]], side)
+            views.append(frame(first, second, way, breadth * SIGMA))
+        stack = np.stack([v[0].ravel() for v in views] + [v[1].ravel() for v in views])
+        places = np.arange(len(rows))
+        identity = np.tile(np.eye(2, 3), (len(rows), 1, 1))
+        found = align(stack, Pairs(places, places + len(rows), self.sign[rows]), identity, steps)
+        return Alignment(compose(maps, found.maps), found.score, found.overlap)
+
+
+def _shrunk(thumbnail: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    small: NDArray[np.uint8] = cv2.resize(thumbnail, (side, side), interpolation=cv2.INTER_AREA)
     return small
 
 
 def frame(
-    fixed: NDArray[np.uint8], moving: NDArray[np.uint8], affine: Affine
+    fixed: NDArray[np.uint8], moving: NDArray[np.uint8], affine: Affine, sigma: float = SIGMA
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Local contrast of both pictures in the fixed one's frame, at the sharpness of the less sharp one.
 
@@ -80,6 +114,7 @@ def frame(
         fixed: (S, S) uint8.
         moving: (S, S) uint8.
         affine: (2, 3) from the fixed picture's unit square to the moving one's.
+        sigma: of the local contrast, as a share of the side of the picture that shows the anatomy smaller.
 
     Returns:
         Local contrast of the fixed picture, of the moved one, and 1 where both have pixels, else 0; (S, S) float32
@@ -94,7 +129,7 @@ def frame(
     blur = 0.5 * np.sqrt(small**-2 - 1)
     if blur > 0.2:  # the moved picture was enlarged, and is so much less sharp
         fixed = cv2.GaussianBlur(fixed, (0, 0), blur)
-    sigma = SIGMA * side / small
+    sigma = sigma * side / small
     ones = np.ones_like(fixed)
     inside = cv2.warpAffine(ones, in_pixels, (side, side), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
     # Local contrast next to the other picture's border is made of replicated pixels.

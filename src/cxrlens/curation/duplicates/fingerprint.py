@@ -67,4 +67,5 @@ def _thumbnail(pixels: Pixels, low: float, high: float) -> NDArray[np.uint8]:
     if not high > low:
         return np.zeros((SIDE, SIDE), np.uint8)
     stretched = (small - low) * (255.0 / (high - low))
-    return np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+    return levels
