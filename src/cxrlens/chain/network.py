@@ -15,7 +15,9 @@ from cxrlens.chain.settings import training_options
 from cxrlens.errors import CxrlensError, RunError
 from cxrlens.evaluation import EvaluationOptions, evaluate
 from cxrlens.explanation import ExplainOptions, GalleryOptions, explain, gallery, score_localisation
+from cxrlens.explanation.measured import measured_on
 from cxrlens.folders import DatasetFolder, RunFolder
+from cxrlens.model import load_model
 from cxrlens.progress import rich_progress
 from cxrlens.report import write_curation_report, write_model_card, write_run_report
 from cxrlens.training import train
@@ -81,6 +83,7 @@ def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
     run = RunFolder(root)
     problems: list[CxrlensError] = []
     if request.images:
+        console.print(measured_on(run, load_model(run)))
         options = ExplainOptions(method=request.method, target=request.target, out=request.out)
         for done in explain(run, request.images, options, rich_progress):
             if done.problem is not None:

@@ -15,13 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from cxrlens import SYNTHETIC_NOTE
 from cxrlens.folders import write_atomically
 from cxrlens.labels import CLASSES
 
 DPI = 150
-
-SYNTHETIC = "SYNTHETIC radiographs: nothing here is about patients"
-"""What every figure of synthetic pictures says."""
 
 CLASS_COLOURS: dict[str, str] = dict(zip(CLASSES, ("#0072B2", "#D55E00", "#009E73", "#AA4499"), strict=True))
 """Okabe and Ito's colours (2008) for the four classes, the purple darkened for contrast on white."""
@@ -101,13 +99,13 @@ def save(figure: Figure, path: Path, *, cropped: bool = True, synthetic: bool = 
     """
     if synthetic:
         x, y, across, up = (1.0, -0.01, "right", "top") if cropped else (0.995, 0.995, "right", "top")
-        figure.text(x, y, SYNTHETIC, ha=across, va=up, fontsize=8, color=WARN, fontweight="bold")
+        figure.text(x, y, SYNTHETIC_NOTE, ha=across, va=up, fontsize=8, color=WARN, fontweight="bold")
     with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         # A file's name may hold letters that the font lacks; a box in their place is no reason to warn.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         buffer = io.BytesIO()
         box: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.15} if cropped else {}
-        about = {"Comment": SYNTHETIC} if synthetic else {}
+        about = {"Comment": SYNTHETIC_NOTE} if synthetic else {}
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata=about, **box)
     write_atomically(path, buffer.getvalue())
     return path

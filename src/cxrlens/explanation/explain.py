@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from cxrlens import RESEARCH_ONLY
+from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
 from cxrlens.evaluation import style
 from cxrlens.explanation.heat import choose_layers, heat_maps
@@ -109,7 +109,7 @@ def explain(
             buffer = io.BytesIO()
             about = PngInfo()
             if synthetic:
-                about.add_text("Comment", style.SYNTHETIC)
+                about.add_text("Comment", SYNTHETIC_NOTE)
             Image.fromarray(overlay(radiograph.pixels, heats.deepest)).save(buffer, format="PNG", pnginfo=about)
             write_atomically(bare, buffer.getvalue())
         except CxrlensError as error:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cxrlens import SYNTHETIC_NOTE
 from cxrlens.training.history import EpochRow
 
 TRAIN, VALIDATION, FAINT, INK = "#2f6db3", "#d1622b", "#9bb8d9", "#333333"
@@ -18,7 +19,9 @@ SMALL_GAP, LARGE_GAP = 0.02, 0.06
 """Below the first, a gap of accuracy is within chance; above the second, images were learnt by heart."""
 
 
-def draw_curves(history: Sequence[EpochRow], best_epoch: int, measured: Mapping[str, Any], path: Path) -> None:
+def draw_curves(
+    history: Sequence[EpochRow], best_epoch: int, measured: Mapping[str, Any], path: Path, *, synthetic: bool = False
+) -> None:
     """Draw and write the picture.
 
     Args:
@@ -26,6 +29,7 @@ def draw_curves(history: Sequence[EpochRow], best_epoch: int, measured: Mapping[
         best_epoch: from 1.
         measured: ``train`` and ``validation``: ``accuracy`` and ``loss`` of the best weights over the whole split.
         path: the PNG to write.
+        synthetic: the images are synthetic; said in the plot and inside the file.
     """
     figure = Figure(figsize=(11, 4.9), dpi=120, facecolor="white")
     canvas = FigureCanvasAgg(figure)
@@ -36,10 +40,14 @@ def draw_curves(history: Sequence[EpochRow], best_epoch: int, measured: Mapping[
     figure.suptitle(describe_gap(measured), x=0.01, y=0.985, ha="left", va="top", fontsize=11, color=INK)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False, fontsize=9)
-    figure.subplots_adjust(left=0.06, right=0.985, top=0.84, bottom=0.185, wspace=0.16)
+    figure.subplots_adjust(left=0.075, right=0.985, top=0.84, bottom=0.185, wspace=0.16)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.stem}.part.png")
-    canvas.print_figure(str(scratch))
+    about = {}
+    if synthetic:
+        figure.text(0.99, 0.985, SYNTHETIC_NOTE, ha="right", va="top", fontsize=8, color=VALIDATION, fontweight="bold")
+        about["Comment"] = SYNTHETIC_NOTE
+    canvas.print_figure(str(scratch), metadata=about)
     scratch.replace(path)
 
 

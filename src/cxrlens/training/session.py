@@ -179,7 +179,8 @@ def _finish(fabric: Fabric, job: Job, training: Training, seconds: float) -> Non
         "trained": measured,
         "versions": versions(),
     }
-    draw_curves(p.history, p.best_epoch, measured, job.run.root / "curves.png")
+    curves = job.run.root / "curves.png"
+    draw_curves(p.history, p.best_epoch, measured, curves, synthetic=job.dataset.synthetic)
     config = job.run.config()
     config["timings"] = {
         "seconds_of_epochs": sum(row.seconds for row in p.history),
