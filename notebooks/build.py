@@ -29,9 +29,10 @@ def build(source: Path = SOURCE) -> nbformat.NotebookNode:
     """
     notebook = jupytext.read(source)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["TMPDIR"] = folder  # what the notebook writes goes when it is done
+        # What the notebook writes goes when it is done; another plotting backend would keep its figures to itself.
+        environment = {**os.environ, "TMPDIR": folder, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
         client = NotebookClient(notebook, timeout=60 * MINUTES, kernel_name="python3", resources={"metadata": {"path": str(HERE)}})
-        client.execute()
+        client.execute(env=environment)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"  # the same source gives the same file
         cell.metadata.pop("execution", None)

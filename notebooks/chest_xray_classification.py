@@ -48,6 +48,7 @@ import torch
 from IPython.display import Image, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image as Picture
+from PIL import ImageDraw
 
 from cxrlens import RESEARCH_ONLY
 from cxrlens.augmentation import STRENGTHS, Augmentation
@@ -65,7 +66,7 @@ from cxrlens.sources.phantom import PhantomOptions, write_phantom
 from cxrlens.split import SplitOptions, check_disjoint, split
 from cxrlens.training import TrainingOptions, describe_gap, train
 
-IMAGES = int(os.environ.get("CXRLENS_NOTEBOOK_IMAGES", "200"))
+IMAGES = int(os.environ.get("CXRLENS_NOTEBOOK_IMAGES", "180"))
 EPOCHS = int(os.environ.get("CXRLENS_NOTEBOOK_EPOCHS", "20"))
 SIZE = 64  # side in pixels that the network sees; 128 and more for real work
 
@@ -88,12 +89,16 @@ def label_synthetic(figure):
 
 
 def show_file(path, width=1000):
-    """A plot from the run folder, reduced."""
-    buffer = io.BytesIO()
+    """A plot from the run folder, reduced, on a strip that says what it is made of."""
     with Picture.open(path) as picture:
         picture = picture.convert("RGB")
-        picture.thumbnail((width, 3 * width))
-        picture.save(buffer, "JPEG", quality=85)
+    picture.thumbnail((width, 3 * width))
+    sheet = Picture.new("RGB", (picture.width, picture.height + 22), "white")
+    sheet.paste(picture, (0, 0))
+    words = ImageDraw.Draw(sheet)
+    words.text((sheet.width - 8, sheet.height - 5), "SYNTHETIC radiographs", fill="#8a4b00", anchor="rs", font_size=13)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=85)
     display(Image(data=buffer.getvalue(), format="jpeg"))
 
 
