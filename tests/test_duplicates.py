@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +21,12 @@ from cxrlens.curation.duplicates import (
     fingerprint,
     group_pairs,
 )
+from cxrlens.curation.duplicates.alignment import Pairs, align
+from cxrlens.curation.duplicates.candidates import find_candidates
+from cxrlens.curation.duplicates.contrast import local_contrast
+from cxrlens.curation.duplicates.geometry import compose, invert, window
 from cxrlens.radiograph import Radiograph
+from cxrlens.sources import read_radiograph
 
 Picture = NDArray[np.float32]
 H, W = 240, 260
@@ -229,3 +236,51 @@ def test_impossible_options_are_refused():
         DuplicateOptions(score=1.5)
     with pytest.raises(ValueError, match="neighbours"):
         DuplicateOptions(neighbours=0)
+
+
+def test_candidates_grow_in_proportion_to_the_images_and_copies_stay_among_them():
+    counts = {}
+    for images in (300, 1200):
+        rng = np.random.default_rng(images)
+        coarse = rng.standard_normal((images, 12, 12)).astype(np.float32)
+        stack = np.stack([cv2.resize(c, (32, 32), interpolation=cv2.INTER_CUBIC).ravel() for c in coarse])
+        stack[-10:] = stack[:10] + 0.1 * rng.standard_normal((10, 1024)).astype(np.float32)
+        found = find_candidates(stack, stack, DuplicateOptions(inverted_index=600, similarity=0.3))
+        pairs = {(min(p), max(p)) for p in zip(found.fixed.tolist(), found.moving.tolist(), strict=True)}
+        assert len(pairs) == len(found)  # each pair once
+        assert pairs >= {(k, images - 10 + k) for k in range(10)}
+        counts[images] = len(found)
+    assert counts[1200] < 1.5 * 4 * counts[300]  # all pairs would be 16 times as many
+
+
+def test_registration_recovers_a_known_map():
+    thumb = printed("a", patient(3)).thumbnail
+    truth = window(0.8, 0.9, 0.05, -0.02, 2)
+    side = len(thumb)
+    pixels = np.column_stack([truth[:, :2], truth[:, 2] * side - 0.5 + truth[:, :2] @ (0.5, 0.5)])
+    moved = cv2.warpAffine(thumb, pixels, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    stack = np.stack([local_contrast(p, 4.0).ravel() for p in (moved, thumb)])
+    start = window(0.82, 0.88, 0.04, -0.01)[None]
+    found = align(stack, Pairs(np.array([0]), np.array([1]), np.ones(1, np.float32)), start, 8)
+    assert np.allclose(found.maps[0], truth, atol=0.01)
+    assert found.score[0] > 0.95
+    assert np.allclose(compose(truth, invert(truth)), np.eye(2, 3))
+
+
+REAL = Path(__file__).resolve().parents[1] / "../shared/data"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real radiographs are not here")
+def test_known_real_copies_are_found_and_other_films_are_not():
+    with (REAL / "annotations/known_duplicates.csv").open() as table:
+        rows = [row for row in csv.DictReader(table) if int(row["group"]) % 3 == 0]
+    prints = [fingerprint(read_radiograph(REAL / row["path"]), path=row["path"]) for row in rows]
+    pairs = find_duplicates(prints)
+    groups = group_pairs([p.path for p in prints], zip(pairs["path_a"], pairs["path_b"], strict=True))
+    known = [(a, b) for a, b in itertools.combinations(rows, 2) if a["group"] == b["group"]]
+    found = sum(groups.get(a["path"], "a") == groups.get(b["path"], "b") for a, b in known)
+    assert found >= 0.95 * len(known)
+    truth = {row["path"]: row["group"] for row in rows}
+    wrong = sum(truth[a] != truth[b] for a, b in zip(pairs["path_a"], pairs["path_b"], strict=True))
+    assert wrong <= 0.03 * len(pairs)  # some listed groups are in truth one radiograph: docs/duplicates.md

@@ -127,7 +127,7 @@ def _index(vectors: NDArray[np.float32], options: DuplicateOptions) -> Any:
     # Beyond a few hundred cells even finding the nearest ones is worth a graph (HNSW) instead of a look at each.
     graph = cells >= GRAPH_FROM
     quantizer = faiss.IndexHNSWFlat(dimensions, 16, faiss.METRIC_INNER_PRODUCT) if graph else flat
-    index = faiss.IndexIVFFlat(quantizer, dimensions, cells, faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.IndexIVFFlat(quantizer, dimensions, cells, faiss.METRIC_INNER_PRODUCT)
     if graph:
         index.clustering_index = flat
         index.quantizer_trains_alone = 2

@@ -26,8 +26,9 @@ COARSE = (32, 2.0, 5)
 6 % of the copies cropped by 8 % are lost; with it alone, 20 % of the copies that are turned and framed in black."""
 FITS = 0.9
 """Correlation from which on a registration needs no second try."""
-HOPELESS = 0.45
-"""Correlation after it, below which a pair is not looked at in full."""
+HOPELESS = 0.58
+"""Correlation below which a pair is given up: of 800 real pairs that were confirmed in the end none had less than
+0.71."""
 
 
 def compare_detail(thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: Affine, pool: Executor) -> Alignment:
@@ -60,7 +61,7 @@ def _compare(thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: Affine
     count = len(maps)
     pictures = _Frames(thumbnails, frames, others, pairs.sign)
     found = pictures.register(np.arange(count), maps, FINE)
-    again = np.flatnonzero(found.score < FITS)
+    again = np.flatnonzero((found.score >= HOPELESS) & (found.score < FITS))
     if len(again):
         second = pictures.register(again, pictures.register(again, maps[again], COARSE).maps, FINE)
         better = second.score > found.score[again]
