@@ -38,6 +38,7 @@ from cxrlens.training.data import training_rows
 from cxrlens.training.launch import make_fabric
 from cxrlens.training.loop import Training
 from cxrlens.training.machine import machine, peak_memory_mb
+from cxrlens.training.options import LARGEST_BATCH
 from cxrlens.training.session import Job, prepare_training
 
 
@@ -190,7 +191,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder a class; none = synthetic pictures")
     parser.add_argument("--keras-python", help="a Python with tensorflow-cpu, pillow and scipy")
     parser.add_argument("--model", default="plain")
-    parser.add_argument("--batch-size", type=int, default=TrainingOptions().batch_size)
+    parser.add_argument("--batch-size", type=int, default=LARGEST_BATCH)
     parser.add_argument("--steps", type=int, default=15, help="steps a measurement")
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each kind in part 1")
     parser.add_argument("--grow", type=int, nargs="*", default=[1000, 6000])

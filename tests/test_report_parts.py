@@ -201,3 +201,17 @@ def test_known_public_set_brings_its_licence_and_caveats(tmp_path: Path) -> None
     card = write_model_card(make_run(tmp_path / "run", dataset)).read_text(encoding="utf-8")
     assert markdown_cell(find("kermany").licence) in card
     assert "About kermany:" in card
+
+
+def test_the_commands_to_reproduce_name_what_differs_from_the_defaults_and_the_shell_takes_them() -> None:
+    from cxrlens.chain.settings import training_options
+    from cxrlens.report.reproduce import _train_options
+
+    asked = {"model": "compact", "lr": "0.001", "augmentation.noise": "0.01", "batch_size": "32"}
+    options = training_options(96, asked)
+    words = _train_options(options.to_dict())
+    assert "--model compact" in words
+    assert "--size 96" in words
+    given = dict(word.split("=", 1) for word in words.split() if "=" in word)
+    assert training_options(96, {**given, "model": "compact"}) == options
+    assert _train_options(training_options(128, {}).to_dict()) == ""

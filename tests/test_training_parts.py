@@ -287,3 +287,12 @@ def test_the_console_shows_loss_accuracy_and_the_best_epoch(capsys: pytest.Captu
     assert shown.out == ""
     for words in ("0.96 M parameters", "80 train and 20 validation", "0.850", "best so far", "stopped"):
         assert words in shown.err
+
+
+@pytest.mark.parametrize(("images", "batch"), [(3, 16), (304, 16), (1500, 30), (3333, 64), (100_000, 64)])
+def test_a_small_set_gets_small_batches_so_that_an_epoch_has_steps(images: int, batch: int) -> None:
+    assert TrainingOptions().settled(images).batch_size == batch
+
+
+def test_a_batch_size_that_is_given_is_kept() -> None:
+    assert TrainingOptions(batch_size=8).settled(100_000).batch_size == 8

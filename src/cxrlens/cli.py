@@ -54,7 +54,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="print the 
 def demo(
     out: Annotated[Path, typer.Option(help="where everything goes")] = Path("demo"),
     images: Annotated[int, typer.Option(help="how many synthetic radiographs", min=40)] = 480,
-    epochs: Annotated[int, typer.Option(help="at most so many epochs", min=1)] = 20,
+    epochs: Annotated[int, typer.Option(help="at most so many epochs", min=1)] = 30,
     seed: Seed = 0,
 ) -> None:
     """Run the whole chain on synthetic radiographs, and say where the report lies."""

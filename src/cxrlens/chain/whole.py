@@ -33,7 +33,7 @@ class DemoRequest:
     """How many synthetic radiographs, at most how many epochs, and the seed."""
 
     images: int = 480
-    epochs: int = 20
+    epochs: int = 30
     seed: int = 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from cxrlens import __version__
 from cxrlens.report.records import RunRecord
 from cxrlens.report.splitting import SplitFacts
+from cxrlens.training import TrainingOptions
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "kornia", "lightning-fabric", "scikit-learn")
 
@@ -31,7 +32,6 @@ def reproduction(record: RunRecord, split: SplitFacts | None) -> Reproduction:
     dataset = record.dataset.root.resolve().name if record.dataset.root else "DATASET"
     config, model = record.config, record.model or {}
     seed = _find(config, "seed")
-    name = str(model.get("name") or config.get("model") or "")
     facts = [
         ("Dataset hash", split.hash if split else str(_find(config, "dataset_hash") or "")),
         ("Dataset hash at training", str(model.get("dataset_hash") or config.get("dataset_hash") or "")),
@@ -41,8 +41,8 @@ def reproduction(record: RunRecord, split: SplitFacts | None) -> Reproduction:
         ("Preprocessing", str(model.get("preprocessing_fingerprint") or "")),
     ]
     split_options = f" --seed {split.seed}" if split is not None and split.seed.isdigit() else ""
-    split_options += f" --kind {split.kind}" if split is not None and split.kind == "random" else ""
-    train_options = (f" --model {name}" if name else "") + ("" if seed is None else f" --seed {seed}")
+    split_options += " --random" if split is not None and split.kind == "random" else ""
+    train_options = _train_options(config.get("options", {}))
     collections = "COLLECTION..."
     if record.dataset.manifest is not None:
         names = sorted(set(record.dataset.manifest["collection"]) - {""})
@@ -59,6 +59,28 @@ def reproduction(record: RunRecord, split: SplitFacts | None) -> Reproduction:
         facts=tuple((name, value) for name, value in facts if value),
         versions=tuple(_versions(config)),
     )
+
+
+def _train_options(options: Mapping[str, Any]) -> str:
+    """What was asked of the training besides the defaults, as the shell takes it."""
+    default = TrainingOptions().to_dict()
+    named = {"model": "--model", "epochs": "--epochs", "seed": "--seed", "devices": "--devices", "weights": "--weights"}
+    words: list[str] = []
+    for key, value in options.items():
+        usual = default.get(key)
+        if value == usual:
+            continue
+        if isinstance(value, Mapping) and isinstance(usual, Mapping):
+            inner = {name: of for name, of in value.items() if of != usual.get(name)}
+            if key == "preprocessing" and "size" in inner:
+                words += ["--size", str(inner.pop("size"))]
+            for name, of in inner.items():
+                words += ["--set", f"{key}.{name}={of}"]
+        elif key in named:
+            words += [named[key], str(value)]
+        else:
+            words += ["--set", f"{key}={value}"]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _versions(config: Mapping[str, Any]) -> list[tuple[str, str]]:

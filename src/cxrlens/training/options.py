@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true")
 _MAY_CHANGE = ("device", "devices", "checkpoint_seconds", "tensorboard")
 
 
+SMALLEST_BATCH, LARGEST_BATCH, STEPS_AN_EPOCH = 16, 64, 50
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
     """Options of ``cxrlens train``. The defaults were chosen on real radiographs: see ``docs/experiments.md``.
@@ -27,7 +30,8 @@ class TrainingOptions:
         preprocessing: what every image goes through; its size is the network's.
         augmentation: magnitudes of the random effects.
         epochs: at most so many passes over the train split.
-        batch_size: images a step, over all processes together.
+        batch_size: images a step, over all processes together; 0 = as many as leave about 50 steps an epoch, from 16 to
+            64 (a small set needs its steps: see ``docs/experiments.md``).
         lr: highest learning rate of AdamW (Loshchilov & Hutter, ICLR 2019).
         weight_decay: AdamW's, on matrices and filters only (neither biases nor normalisation).
         warmup_epochs: epochs of linear rise; a cosine then falls to a hundredth at the last epoch.
@@ -54,7 +58,7 @@ class TrainingOptions:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     epochs: int = 30
-    batch_size: int = 64
+    batch_size: int = 0
     lr: float = 2e-3
     weight_decay: float = 0.02
     warmup_epochs: float = 1.0
@@ -75,7 +79,7 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float]] = {
             "epochs": (1, 10_000),
-            "batch_size": (2, 65_536),
+            "batch_size": (0, 65_536),
             "lr": (1e-8, 10),
             "weight_decay": (0, 10),
             "warmup_epochs": (0, 1000),
@@ -93,10 +97,18 @@ class TrainingOptions:
                 raise OptionError(
                     f"option {name}", f"{value!r} is out of range", f"give a number from {low:g} to {high:g}"
                 )
+        if self.batch_size == 1:
+            raise OptionError("option batch_size", "1 is out of range", "give 2 or more, or 0 to have it chosen")
         for name, allowed in (("watch", WATCHED), ("device", DEVICES), ("precision", PRECISIONS)):
             value = getattr(self, name)
             if value not in allowed:
                 raise OptionError(f"option {name}", f"'{value}' is not known", f"use one of {', '.join(allowed)}")
+
+    def settled(self, train_images: int) -> TrainingOptions:
+        """With the batch size chosen, where it was left to the size of the train split."""
+        if self.batch_size:
+            return self
+        return replace(self, batch_size=max(SMALLEST_BATCH, min(LARGEST_BATCH, train_images // STEPS_AN_EPOCH)))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; :meth:`from_dict` reads it back."""

@@ -52,10 +52,10 @@ def train(
         OptionError: an unknown model, a missing extra, or a device that is not there.
         RunError: ``out`` holds another run, or no good checkpoint, or cannot be written.
     """
-    options = options if options is not None else TrainingOptions()
+    rows = training_rows(dataset)
+    options = (options if options is not None else TrainingOptions()).settled(len(rows.train))
     observer = observer if observer is not None else Silent()
     run = RunFolder(out)
-    rows = training_rows(dataset)
     job = Job(dataset, run, options, rows, observer, resume)
     if resume:
         _check_resumable(run, options, rows.dataset_hash)
