@@ -31,7 +31,9 @@ def build(source: Path = SOURCE) -> nbformat.NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         # What the notebook writes goes when it is done; another plotting backend would keep its figures to itself.
         environment = {**os.environ, "TMPDIR": folder, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-        client = NotebookClient(notebook, timeout=60 * MINUTES, kernel_name="python3", resources={"metadata": {"path": str(HERE)}})
+        client = NotebookClient(
+            notebook, timeout=60 * MINUTES, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}
+        )
         client.execute(env=environment)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"  # the same source gives the same file

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrlens.borders import content_box
 from cxrlens.errors import OptionError
 from cxrlens.preprocessing import Preprocessing, check_model_input, to_model_input
-from cxrlens.borders import content_box
 from cxrlens.preprocessing.tone import TONES, stretch
 from cxrlens.radiograph import Radiograph
 

@@ -47,9 +47,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
         ManifestError: no such file, no table, missing columns, an unknown label or split, the same path twice.
     """
     if not path.is_file():
-        raise ManifestError(
-            path, "there is no manifest here", "give a manifest.csv, or run 'cxrlens curate'"
-        )
+        raise ManifestError(path, "there is no manifest here", "give a manifest.csv, or run 'cxrlens curate'")
     try:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)

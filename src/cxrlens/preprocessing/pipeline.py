@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrlens.errors import OptionError
 from cxrlens.borders import Box, content_box
+from cxrlens.errors import OptionError
 from cxrlens.preprocessing.placement import Placement
 from cxrlens.preprocessing.tone import TONES
 from cxrlens.radiograph import Radiograph
