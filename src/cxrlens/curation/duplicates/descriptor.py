@@ -64,8 +64,9 @@ def views() -> tuple[View, ...]:
     whole, centred = window(1, 1), [window(s, s) for s in (0.88, 0.76)]
     crops = [whole]
     for wide, high in itertools.product((1.0, 0.88, 0.76, 0.66), repeat=2):
-        if (wide, high) == (1.0, 1.0) or max(wide, high) > 1.4 * min(wide, high):
-            continue
+        both_narrow = wide != high and max(wide, high) < 0.8
+        if (wide, high) == (1.0, 1.0) or both_narrow or max(wide, high) > 1.4 * min(wide, high):
+            continue  # the whole is there already; the rest lies near another view, or was never met
         columns, rows = ((0,) if side == 1.0 else (-1, 0, 1) for side in (wide, high))
         slack_x, slack_y = (1 - wide) / 2, (1 - high) / 2
         crops += [window(wide, high, slack_x * x, slack_y * y) for x in columns for y in rows]

@@ -26,7 +26,7 @@ class DuplicateOptions:
     overlap: float = 0.5
     neighbours: int = 10
     similarity: float = 0.60
-    gates: tuple[float, float, float, float] = (0.60, 0.66, 0.57, 0.55)
+    gates: tuple[float, float, float, float] = (0.61, 0.68, 0.58, 0.57)
     stretch: float = 1.7
     exhaustive: int = 64
     inverted_index: int = 2000
