@@ -25,6 +25,7 @@ from cxrlens.curation.duplicates.alignment import Pairs, align
 from cxrlens.curation.duplicates.candidates import find_candidates
 from cxrlens.curation.duplicates.contrast import local_contrast
 from cxrlens.curation.duplicates.geometry import compose, invert, window
+from cxrlens.curation.duplicates.threads import one_thread_each
 from cxrlens.radiograph import Radiograph
 from cxrlens.sources import read_radiograph
 
@@ -245,7 +246,9 @@ def test_candidates_grow_in_proportion_to_the_images_and_copies_stay_among_them(
         coarse = rng.standard_normal((images, 12, 12)).astype(np.float32)
         stack = np.stack([cv2.resize(c, (32, 32), interpolation=cv2.INTER_CUBIC).ravel() for c in coarse])
         stack[-10:] = stack[:10] + 0.1 * rng.standard_normal((10, 1024)).astype(np.float32)
-        found = find_candidates(stack, stack, DuplicateOptions(inverted_index=600, similarity=0.3))
+        options = DuplicateOptions(inverted_index=600, similarity=0.3)
+        with one_thread_each(1) as pool:
+            found = find_candidates(stack, stack, options, pool)
         pairs = {(min(p), max(p)) for p in zip(found.fixed.tolist(), found.moving.tolist(), strict=True)}
         assert len(pairs) == len(found)  # each pair once
         assert pairs >= {(k, images - 10 + k) for k in range(10)}

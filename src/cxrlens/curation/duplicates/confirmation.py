@@ -6,6 +6,7 @@ the thorax counts; they part in detail (ribs, vessels), on which :mod:`~cxrlens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def contrast_stack(thumbnails: Sequence[NDArray[np.uint8]], stage: Stage, pool: 
 
 def confirm(
     thumbnails: Sequence[NDArray[np.uint8]],
+    coarse: tuple[Stack, Stack],
     pairs: Pairs,
     maps: Affine,
     options: DuplicateOptions,
@@ -78,6 +80,7 @@ def confirm(
 
     Args:
         thumbnails: (SIDE, SIDE) uint8 each.
+        coarse: (N, P) local contrast of all of them as ``STAGES[1]`` has it, the usual and the zoomed one.
         pairs: rows of ``thumbnails``.
         maps: (C, 2, 3) first guesses, from the fixed picture's unit square to the moving one's.
         options: thresholds.
@@ -87,7 +90,11 @@ def confirm(
     result = Alignment(maps, np.zeros(len(pairs)), np.zeros(len(pairs)))
     for stage, gate in zip(STAGES, options.gates, strict=True):
         report(f"{stage.side} px, {stage.sigma / stage.work:.3f}", len(pairs))
-        result = _register(thumbnails, pairs, result.maps, stage, pool)
+        if (stage.work, stage.sigma) == (STAGES[1].work, STAGES[1].sigma):
+            stack, local = _from_coarse(coarse, pairs, result.maps, stage.side)
+        else:
+            stack, local = _from_thumbnails(thumbnails, pairs, result.maps, stage, pool)
+        result = _register(stack, local, result.maps, stage, pool)
         pairs, result = _keep(pairs, result, gate, options)
     report("detail", len(pairs))
     result = compare_detail(thumbnails, pairs, result.maps, pool)
@@ -102,11 +109,19 @@ def _keep(pairs: Pairs, result: Alignment, gate: float, options: DuplicateOption
     return pairs.take(keep), Alignment(result.maps[keep], result.score[keep], result.overlap[keep])
 
 
-def _register(
+def _from_coarse(coarse: tuple[Stack, Stack], pairs: Pairs, maps: Affine, side: int) -> tuple[Stack, Pairs]:
+    """The contrast that the search for candidates had already, shrunk to ``side``, and the pairs' rows in it."""
+    count, times = len(coarse[0]), math.isqrt(coarse[0].shape[1]) // side
+    blocks = np.concatenate(coarse).reshape(2 * count, side, times, side, times)
+    stack = blocks[:, :, 0, :, 0] if times == 1 else blocks.mean(axis=(2, 4))
+    moving = np.where(magnification(maps) < ZOOMED_BELOW, pairs.moving + count, pairs.moving)
+    return np.ascontiguousarray(stack).reshape(2 * count, -1), Pairs(pairs.fixed, moving, pairs.sign)
+
+
+def _from_thumbnails(
     thumbnails: Sequence[NDArray[np.uint8]], pairs: Pairs, maps: Affine, stage: Stage, pool: Executor
-) -> Alignment:
-    if not len(pairs):
-        return Alignment(maps, np.empty(0), np.empty(0))
+) -> tuple[Stack, Pairs]:
+    """Contrast of the pictures that are still in play, and the pairs' rows in it."""
     zoomed = magnification(maps) < ZOOMED_BELOW
     usual, usual_place = _numbered(np.concatenate([pairs.fixed, pairs.moving[~zoomed]]))
     special, special_place = _numbered(pairs.moving[zoomed])
@@ -120,12 +135,18 @@ def _register(
             for rows, zoom in ((usual, 1.0), (special, ZOOMED))
         ]
     )
+    return stack, local
+
+
+def _register(stack: Stack, local: Pairs, maps: Affine, stage: Stage, pool: Executor) -> Alignment:
+    if not len(local):
+        return Alignment(maps, np.empty(0), np.empty(0))
 
     def part(start: int) -> Alignment:
         span = slice(start, start + stage.chunk)
         return align(stack, local.take(span), maps[span], stage.steps)
 
-    done = list(pool.map(part, range(0, len(pairs), stage.chunk)))
+    done = list(pool.map(part, range(0, len(local), stage.chunk)))
     return Alignment(*(np.concatenate([getattr(d, name) for d in done]) for name in Alignment.__slots__))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -16,6 +14,7 @@ from cxrlens.curation.duplicates.descriptor import ZOOMED, views
 from cxrlens.curation.duplicates.fingerprint import Fingerprint
 from cxrlens.curation.duplicates.geometry import invert, placement
 from cxrlens.curation.duplicates.options import DuplicateOptions
+from cxrlens.curation.duplicates.threads import one_thread_each
 from cxrlens.progress import Progress, quiet
 
 PAIR_COLUMNS = (
@@ -88,15 +87,16 @@ def _exact(ordered: Sequence[Fingerprint]) -> tuple[list[dict[str, object]], lis
 def _near(items: Sequence[Fingerprint], options: DuplicateOptions, progress: Progress) -> list[dict[str, object]]:
     if len(items) < 2:
         return []
-    workers = options.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     thumbnails = [item.thumbnail for item in items]
-    with ThreadPoolExecutor(workers) as pool:
+    with one_thread_each(options.workers) as pool:
         whole, zoomed = (contrast_stack(thumbnails, STAGES[1], pool, zoom) for zoom in (1.0, ZOOMED))
-        found = find_candidates(whole, zoomed, options)
+        found = find_candidates(whole, zoomed, options, pool)
         known = views()
         signs = np.array([view.sign for view in known], np.float32)[found.view]
         maps = np.stack([view.map for view in known])[found.view]
-        pairs, result = confirm(thumbnails, Pairs(found.fixed, found.moving, signs), maps, options, pool)
+        pairs, result = confirm(
+            thumbnails, (whole, zoomed), Pairs(found.fixed, found.moving, signs), maps, options, pool
+        )
     rows = []
     for k in range(len(pairs)):
         a, b = int(pairs.fixed[k]), int(pairs.moving[k])
