@@ -127,7 +127,8 @@ def main() -> None:
         step(["split", f"{notebook}/dataset", *shares], times, "split")
         step(["train", f"{notebook}/dataset", "--out", f"{notebook}/run", *common], times, "train")
         step(["evaluate", f"{notebook}/run"], times, "evaluate")
-    compare(honest / "run", notebook / "run", notebook / "dataset")
+    if all((run / "predictions.csv").is_file() for run in (honest / "run", notebook / "run")):
+        compare(honest / "run", notebook / "run", notebook / "dataset")
 
 
 if __name__ == "__main__":
