@@ -25,7 +25,7 @@ demo: $(VENV)/.core ## make the environment, then the whole chain on synthetic r
 setup: $(VENV)/.dev ## make the environment with all that development needs
 
 test: $(VENV)/.dev ## run the tests (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

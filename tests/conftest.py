@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # Two processes of tests on two cores: more threads than that only wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 REAL_DATA = Path(os.environ.get("CXRLENS_REAL_DATA", Path(__file__).resolve().parents[1] / "../shared/data"))

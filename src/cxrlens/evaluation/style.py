@@ -98,8 +98,8 @@ def save(figure: Figure, path: Path, *, cropped: bool = True, synthetic: bool = 
         synthetic: what is shown or measured are synthetic pictures; said in the plot and inside the file.
     """
     if synthetic:
-        x, y, across, up = (1.0, -0.01, "right", "top") if cropped else (0.995, 0.995, "right", "top")
-        figure.text(x, y, SYNTHETIC_NOTE, ha=across, va=up, fontsize=8, color=WARN, fontweight="bold")
+        x, y, up = (1.0, 1.005, "bottom") if cropped else (0.995, 0.995, "top")
+        figure.text(x, y, SYNTHETIC_NOTE, ha="right", va=up, fontsize=8, color=WARN, fontweight="bold")
     with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         # A file's name may hold letters that the font lacks; a box in their place is no reason to warn.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
