@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from cxrlens.model import MODELS
@@ -25,13 +26,12 @@ def list_sources(name: str | None, console: Console) -> None:
     if name is not None:
         _one(find(name), console)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "holds", "images", "patients", "licence", "account"):
-        table.add_column(column, no_wrap=column == "name", overflow="fold")
     for entry in CATALOGUE:
-        account = "needed" if entry.account else "no"
-        table.add_row(entry.name, entry.holds, entry.images, entry.patients, entry.licence, account)
-    console.print(table)
+        console.print(f"[bold]{entry.name:<16}[/] {escape(entry.title)}")
+        account = "account needed" if entry.account else "no account needed"
+        how = f"cxrlens fetch {entry.name}" if entry.files else "got by hand"
+        for line in (f"{entry.images} images; holds {entry.holds}", f"licence: {entry.licence}; {account}; {how}"):
+            console.print(Padding(escape(line), (0, 0, 0, 17)), soft_wrap=False)
     console.print("one in full, with citation and known faults: cxrlens sources NAME")
 
 
