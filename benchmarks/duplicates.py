@@ -1,7 +1,8 @@
 """Duplicates on real radiographs: recall, precision, recall by planted alteration, speed, growth, and the peers beside
 it.
 
-    python benchmarks/duplicates.py --data ../shared/data --out /tmp/duplicates --peers-python /path/to/python --growth
+    python benchmarks/duplicates.py --data ../shared/data --out /tmp/duplicates --peers-python /path/to/python
+    python benchmarks/duplicates.py --growth
 
 ``--out`` takes the planted copies and the sheets for judging pairs by eye; it shows real radiographs, so keep it out
 of the repository. The peers (imagehash, CleanVision, imagededup) live in an environment of their own, since imagededup
@@ -141,13 +142,18 @@ def measure_own(paths: list[str], data: Path, out: Path, sample: int) -> dict[st
 def main() -> None:
     """Run what was asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with collected/, manifest.csv, annotations/")
+    parser.add_argument("--data", type=Path, help="folder with collected/, manifest.csv, annotations/")
     parser.add_argument("--out", type=Path, default=Path("/tmp/cxrlens-duplicates"))
     parser.add_argument("--peers-python", type=Path, help="interpreter that has imagehash, cleanvision, imagededup")
     parser.add_argument("--quick", action="store_true", help="1,500 images, 30 copies an alteration")
-    parser.add_argument("--growth", action="store_true", help="1,000 to 100,000 synthetic fingerprints (minutes)")
+    parser.add_argument("--growth", action="store_true", help="only: 1,000 to 100,000 synthetic fingerprints (minutes)")
     parser.add_argument("--sample", type=int, default=72, help="pairs beyond the list that are drawn for judging")
     options = parser.parse_args()
+    if options.growth:
+        duplicates_growth.measure_growth([1000, 3000, 10_000, 30_000, 100_000])
+        return
+    if options.data is None:
+        parser.error("--data is needed for everything but --growth")
     data = options.data.resolve()
     with (data / "manifest.csv").open() as table:
         paths = sorted(str(data / row["path"]) for row in csv.DictReader(table))
@@ -167,8 +173,6 @@ def main() -> None:
                 f"cxrlens / {name}: recall {own['recall'] / row['recall']:.2f}, "
                 f"images/s {own['images_per_s'] / row['images_per_s']:.2f}"
             )
-    if options.growth:
-        duplicates_growth.measure_growth([1000, 3000, 10_000, 30_000, 100_000])
 
 
 def run_peers(
