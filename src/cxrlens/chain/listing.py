@@ -30,7 +30,7 @@ def list_sources(name: str | None, console: Console) -> None:
         console.print(f"[bold]{entry.name:<16}[/] {escape(entry.title)}")
         account = "account needed" if entry.account else "no account needed"
         how = f"cxrlens fetch {entry.name}" if entry.files else "got by hand"
-        for line in (f"{entry.images} images; holds {entry.holds}", f"licence: {entry.licence}; {account}; {how}"):
+        for line in (f"images: {entry.images}; holds: {entry.holds}", f"licence: {entry.licence}; {account}; {how}"):
             console.print(Padding(escape(line), (0, 0, 0, 17)), soft_wrap=False)
     console.print("one in full, with citation and known faults: cxrlens sources NAME")
 
