@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from cxrlens.allocator import keep_freed_memory
 from cxrlens.errors import CxrlensError, UnreadableImageError
 from cxrlens.progress import Progress, quiet
 from cxrlens.radiograph import Radiograph
@@ -48,7 +47,7 @@ def _read_in_order(
         for index, path in enumerate(paths):
             yield index, _read(path, limits)
         return
-    _keep_freed_memory()
+    _settle_allocator()
     waiting: deque[tuple[int, Future[Radiograph | CxrlensError]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="read") as pool:
         try:
@@ -75,21 +74,9 @@ def _read(path: Path, limits: ReadLimits) -> Radiograph | CxrlensError:
 
 
 @cache
-def _keep_freed_memory() -> None:
-    """Let glibc keep up to 256 MiB of freed pixels for the next files, once a process.
-
-    Its threads hand freed memory back to the system at once and take it again page by page: a third to a half of the
-    time of reading small JPEGs. Other C libraries are left as they are.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(trim_threshold, 256 << 20)
-    mallopt(mmap_threshold, 32 << 20)
+def _settle_allocator() -> None:
+    """Once a process."""
+    keep_freed_memory()
 
 
 def _cores() -> int:

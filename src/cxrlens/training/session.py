@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from cxrlens.allocator import keep_freed_memory
 from cxrlens.batches import open_packed
 from cxrlens.errors import RunError
 from cxrlens.folders import DatasetFolder, RunFolder, write_json
@@ -54,6 +55,7 @@ class Job:
 def work(fabric: Fabric, job: Job) -> None:
     """Train in this process, as one of ``fabric.world_size``; the main one writes."""
     quieten()
+    keep_freed_memory(2 << 30, whole=True)
     if job.options.tensorboard and fabric.is_global_zero:
         job = replace(job, observer=TensorBoardObserver(job.run.root / "tensorboard", job.observer))
     began = time.perf_counter()
