@@ -207,6 +207,18 @@ def test_extreme_shapes_do_not_stop_the_search():
     assert len(find_duplicates(prints)) == 0
 
 
+def test_progress_is_shown():
+    shown = []
+
+    def note(items, total, what):
+        shown.append((what, total, len(items := list(items))))
+        yield from items
+
+    find_duplicates([printed(str(n), patient(n)) for n in range(4)], progress=note)
+    assert {what for what, _, _ in shown} == {"looking for duplicates", "registering candidates"}
+    assert all(total == seen for _, total, seen in shown)
+
+
 def test_same_path_twice_is_refused():
     with pytest.raises(ValueError, match="two fingerprints"):
         find_duplicates([printed("a", patient(0)), printed("a", patient(1))])

@@ -16,6 +16,7 @@ from cxrlens.curation.duplicates.alignment import Stack
 from cxrlens.curation.duplicates.descriptor import INNER, Descriptor, View, learn_descriptor, views
 from cxrlens.curation.duplicates.geometry import Affine, compose
 from cxrlens.curation.duplicates.options import DuplicateOptions
+from cxrlens.progress import Progress, quiet
 
 PER_VIEW = 8
 """Neighbours that each view of a picture proposes, itself included."""
@@ -52,7 +53,9 @@ class Candidates:
         return len(self.fixed)
 
 
-def find_candidates(contrast: Stack, zoomed: Stack, options: DuplicateOptions, pool: Executor) -> Candidates:
+def find_candidates(
+    contrast: Stack, zoomed: Stack, options: DuplicateOptions, pool: Executor, progress: Progress = quiet
+) -> Candidates:
     """The pairs of pictures with like descriptors, at most ``options.neighbours`` proposed by each.
 
     Up to ``options.exhaustive`` pictures all pairs are candidates. From ``options.inverted_index`` on an inverted file
@@ -63,6 +66,7 @@ def find_candidates(contrast: Stack, zoomed: Stack, options: DuplicateOptions, p
         zoomed: the same with the smaller neighbourhood that a crop's local contrast has.
         options: see :class:`DuplicateOptions`.
         pool: threads to share the work.
+        progress: shown over the pictures that look for their like.
     """
     count = len(contrast)
     if count < 2:
@@ -71,10 +75,10 @@ def find_candidates(contrast: Stack, zoomed: Stack, options: DuplicateOptions, p
     descriptor = learn_descriptor(contrast)
     known = views()
     # Every view against whole pictures; then, with the borders left out of both, those that move little.
-    parts = _look(descriptor, contrast, zoomed, options, known, range(len(known)), None, pool)
+    parts = _look(descriptor, contrast, zoomed, options, known, range(len(known)), None, pool, progress)
     if count > options.exhaustive:
         inner = [k for k, view in enumerate(known) if view.inner]
-        parts += _look(descriptor, contrast, zoomed, options, known, inner, INNER, pool)
+        parts += _look(descriptor, contrast, zoomed, options, known, inner, INNER, pool, progress)
     joined = Candidates(
         np.concatenate([part.fixed for part in parts]),
         np.concatenate([part.moving for part in parts]),
@@ -93,6 +97,7 @@ def _look(
     chosen: Sequence[int],
     part: Affine | None,
     pool: Executor,
+    progress: Progress,
 ) -> list[Candidates]:
     """Neighbours of pictures in the chosen views among whole pictures, or among the same part of each."""
     side = math.isqrt(contrast.shape[1])
@@ -120,7 +125,8 @@ def _look(
         proposed = Candidates(found.ravel()[keep], rows[keep], view[keep], similarity.ravel()[keep])
         return _best_of_each(proposed, count if everything else most)
 
-    return list(pool.map(block, range(0, count, BLOCK)))
+    starts = range(0, count, BLOCK)
+    return list(progress(pool.map(block, starts), len(starts), "looking for duplicates"))
 
 
 def _index(vectors: NDArray[np.float32], options: DuplicateOptions) -> Any:

@@ -21,6 +21,7 @@ from cxrlens.curation.duplicates.descriptor import ZOOMED, ZOOMED_BELOW
 from cxrlens.curation.duplicates.detail import compare_detail
 from cxrlens.curation.duplicates.geometry import Affine, magnification
 from cxrlens.curation.duplicates.options import DuplicateOptions
+from cxrlens.progress import Progress, quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def confirm(
     maps: Affine,
     options: DuplicateOptions,
     pool: Executor,
+    progress: Progress = quiet,
     report: Callable[[str, int], None] = lambda stage, left: None,
 ) -> tuple[Pairs, Alignment]:
     """Register the candidates; those that are copies come back with their maps and scores.
@@ -85,10 +87,12 @@ def confirm(
         maps: (C, 2, 3) first guesses, from the fixed picture's unit square to the moving one's.
         options: thresholds.
         pool: threads to share the work.
+        progress: shown over the stages.
         report: told how many candidates reach each stage.
     """
     result = Alignment(maps, np.zeros(len(pairs)), np.zeros(len(pairs)))
-    for stage, gate in zip(STAGES, options.gates, strict=True):
+    stages = zip(STAGES, options.gates, strict=True)
+    for stage, gate in progress(stages, len(STAGES), "registering candidates"):
         report(f"{stage.side} px, {stage.sigma / stage.work:.3f}", len(pairs))
         if (stage.work, stage.sigma) == (STAGES[1].work, STAGES[1].sigma):
             stack, local = _from_coarse(coarse, pairs, result.maps, stage.side)

@@ -90,7 +90,7 @@ def _near(items: Sequence[Fingerprint], options: DuplicateOptions, progress: Pro
     thumbnails = [item.thumbnail for item in items]
     with one_thread_each(options.workers) as pool:
         whole, zoomed = (contrast_stack(thumbnails, STAGES[1], pool, zoom) for zoom in (1.0, ZOOMED))
-        found = find_candidates(whole, zoomed, options, pool)
+        found = find_candidates(whole, zoomed, options, pool, progress)
         known = views()
         signs = np.array([view.sign for view in known], np.float32)[found.view]
         maps = np.stack([view.map for view in known])[found.view]
