@@ -95,7 +95,7 @@ def _near(items: Sequence[Fingerprint], options: DuplicateOptions, progress: Pro
         signs = np.array([view.sign for view in known], np.float32)[found.view]
         maps = np.stack([view.map for view in known])[found.view]
         pairs, result = confirm(
-            thumbnails, (whole, zoomed), Pairs(found.fixed, found.moving, signs), maps, options, pool
+            thumbnails, (whole, zoomed), Pairs(found.fixed, found.moving, signs), maps, options, pool, progress
         )
     rows = []
     for k in range(len(pairs)):
