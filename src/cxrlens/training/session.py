@@ -55,7 +55,6 @@ class Job:
 def work(fabric: Fabric, job: Job) -> None:
     """Train in this process, as one of ``fabric.world_size``; the main one writes."""
     quieten()
-    keep_freed_memory(2 << 30, whole=True)
     if job.options.tensorboard and fabric.is_global_zero:
         job = replace(job, observer=TensorBoardObserver(job.run.root / "tensorboard", job.observer))
     began = time.perf_counter()
@@ -72,6 +71,7 @@ def work(fabric: Fabric, job: Job) -> None:
 
 def prepare_training(fabric: Fabric, job: Job) -> Training:
     """Data, network and optimiser, as they were at the last checkpoint where the job resumes."""
+    keep_freed_memory(2 << 30, whole=True)
     o = job.options
     packed = open_packed(job.dataset.packed_folder, o.preprocessing)
     loaders = make_loaders(packed, job.rows, o, fabric.global_rank, fabric.world_size)
