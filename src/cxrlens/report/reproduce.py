@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import PurePath
 from typing import Any
 
 from cxrlens import __version__
@@ -77,7 +78,8 @@ def _train_options(options: Mapping[str, Any]) -> str:
             for name, of in inner.items():
                 words += ["--set", f"{key}.{name}={of}"]
         elif key in named:
-            words += [named[key], str(value)]
+            # Weights are named without the folders before them: those belong to the machine, not to the result.
+            words += [named[key], PurePath(str(value)).name if key == "weights" else str(value)]
         else:
             words += ["--set", f"{key}={value}"]
     return "".join(f" {shlex.quote(word)}" for word in words)
