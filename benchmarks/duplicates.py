@@ -30,6 +30,7 @@ import pandas as pd
 import duplicates_growth
 import duplicates_planting
 import duplicates_sheets
+from cxrlens.allocator import keep_freed_memory
 from cxrlens.curation.duplicates import Fingerprint, find_duplicates, fingerprint, group_pairs
 from cxrlens.sources import read_radiograph
 
@@ -47,7 +48,7 @@ def fingerprint_all(paths: list[str]) -> list[Fingerprint]:
     """On all cores."""
     cores = len(os.sched_getaffinity(0))
     # Not forked: a fork after OpenMP has run (in the search before) hangs.
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn"), keep_freed_memory) as pool:  # as curation's reader does
         return list(pool.map(fingerprint_file, paths, chunksize=32))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cxrlens.allocator import keep_freed_memory
 from cxrlens.curation.duplicates.alignment import Pairs
 from cxrlens.curation.duplicates.candidates import find_candidates
 from cxrlens.curation.duplicates.confirmation import STAGES, confirm, contrast_stack
@@ -59,6 +60,7 @@ def find_duplicates(
     ordered = sorted(fingerprints, key=lambda f: f.path)
     if len({f.path for f in ordered}) != len(ordered):
         raise ValueError("the same path has two fingerprints")
+    keep_freed_memory(2 << 30, whole=True)  # the stages free and ask for the same large blocks: a fifth of the time
     rows, unlike = _exact(ordered)
     rows += _near([f for f in unlike if f.pixel_hash], options, progress)
     rows.sort(key=lambda row: (str(row["path_a"]), str(row["path_b"])))
