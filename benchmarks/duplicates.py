@@ -1,7 +1,7 @@
 """Duplicates on real radiographs: recall, precision, recall by planted alteration, speed, growth, and the peers beside
 it.
 
-    python benchmarks/duplicates.py --data ../shared/data --out /tmp/duplicates --peers-python /path/to/python
+    python benchmarks/duplicates.py --data ../shared/data --out SHEETS --peers-python PYTHON
     python benchmarks/duplicates.py --growth
 
 ``--out`` takes the planted copies and the sheets for judging pairs by eye; it shows real radiographs, so keep it out
@@ -18,6 +18,7 @@ import itertools
 import os
 import resource
 import subprocess
+import tempfile
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
@@ -144,7 +145,7 @@ def main() -> None:
     """Run what was asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with collected/, manifest.csv, annotations/")
-    parser.add_argument("--out", type=Path, default=Path("/tmp/cxrlens-duplicates"))
+    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "cxrlens-duplicates")
     parser.add_argument("--peers-python", type=Path, help="interpreter that has imagehash, cleanvision, imagededup")
     parser.add_argument("--quick", action="store_true", help="1,500 images, 30 copies an alteration")
     parser.add_argument("--growth", action="store_true", help="only: 1,000 to 100,000 synthetic fingerprints (minutes)")
