@@ -145,3 +145,13 @@ def test_a_second_training_into_the_same_folder_is_refused(done: tuple[Path, str
 def test_an_unknown_option_is_answered_with_the_nearest_one(done: tuple[Path, str], tmp_path: Path):
     said = cxrlens("train", done[0] / "dataset", "--out", tmp_path / "r", "--set", "label_smooting=0.1", code=2)
     assert "label_smoothing" in said
+
+
+def test_a_collection_without_any_class_says_how_classes_are_told(tmp_path: Path):
+    from PIL import Image
+
+    (tmp_path / "films").mkdir()
+    Image.radial_gradient("L").save(tmp_path / "films" / "a.png")
+    said = cxrlens("curate", tmp_path / "films", "--out", tmp_path / "d", code=2)
+    assert "no image is left of 1" in said
+    assert "--label" in said

@@ -12,7 +12,7 @@ from rich.console import Console
 from cxrlens.batches import pack
 from cxrlens.chain.saying import passed_over
 from cxrlens.curation import CurationOptions, curate
-from cxrlens.errors import CollectionError
+from cxrlens.errors import CollectionError, DatasetError
 from cxrlens.folders import DatasetFolder, write_json
 from cxrlens.manifest import kept, write_manifest
 from cxrlens.preprocessing import Preprocessing
@@ -58,6 +58,11 @@ def curate_collections(collections: Sequence[Path], out: Path, request: CurateRe
     write_json(dataset.curation_path, counts)
     dataset.split_path.unlink(missing_ok=True)  # of an earlier curation: it would describe other images
     write_manifest(done.manifest, dataset.manifest_path)
+    if not len(kept(done.manifest)):
+        common = done.manifest["excluded"].value_counts()
+        reasons = f"{common.iloc[0]} because: {common.index[0]}"
+        remedy = "see manifest.csv; classes are told by folder names, a metadata table, or --label NAME=CLASS"
+        raise DatasetError(out, f"no image is left of {len(done.manifest)} ({reasons})", remedy)
     pack(done.manifest, Preprocessing(), dataset.packed_folder, rich_progress)
     report = write_curation_report(dataset)
     _say_counts(counts, len(done.manifest), len(kept(done.manifest)), console)

@@ -14,7 +14,7 @@ from cxrlens.labels import CLASSES
 UNREADABLE = "unreadable"
 LABEL = "label"
 DROPPED = "dropped"
-EARLIER = "earlier"
+EARLIER = "no class, or excluded before"
 
 Scores = dict[str, float]
 
