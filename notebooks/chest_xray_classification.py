@@ -66,8 +66,8 @@ from cxrlens.sources.phantom import PhantomOptions, write_phantom
 from cxrlens.split import SplitOptions, check_disjoint, split
 from cxrlens.training import TrainingOptions, describe_gap, train
 
-IMAGES = int(os.environ.get("CXRLENS_NOTEBOOK_IMAGES", "180"))
-EPOCHS = int(os.environ.get("CXRLENS_NOTEBOOK_EPOCHS", "20"))
+IMAGES = int(os.environ.get("CXRLENS_NOTEBOOK_IMAGES", "400"))
+EPOCHS = int(os.environ.get("CXRLENS_NOTEBOOK_EPOCHS", "30"))
 SIZE = 64  # side in pixels that the network sees; 128 and more for real work
 
 work = Path(tempfile.mkdtemp())
