@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import zlib
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxrlens.allocator import keep_freed_memory
 from cxrlens.batches.packed import FORMAT, PackedPixels, open_packed, pixel_file
 from cxrlens.errors import CxrlensError, DatasetError, UnreadableImageError
 from cxrlens.folders import write_json
@@ -24,6 +24,7 @@ from cxrlens.manifest import kept
 from cxrlens.preprocessing import Preprocessing
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources import read_radiograph
+from cxrlens.sources.hashing import file_sha256
 
 _Packed = tuple[str, str, "NDArray[np.uint8]"]  # path, sha256, pixels (S, S)
 
@@ -66,6 +67,7 @@ def pack(
         if wanted and all(key in known for key in wanted):
             return earlier
     missing = [key for key in wanted if key not in known]
+    keep_freed_memory()
     problems: list[CxrlensError] = []
 
     def images() -> Iterator[_Packed]:
@@ -105,7 +107,7 @@ def _decoded(
 
     def one(path: str, sha256: str) -> _Packed | CxrlensError:
         try:
-            found = _sha256(path)
+            found = file_sha256(path)
             if sha256 and found != sha256:
                 raise UnreadableImageError(path, "has changed since curation", "run 'cxrlens curate' again")
             return path, found, preprocessing(read_radiograph(Path(path)))
@@ -126,17 +128,9 @@ def _decoded(
                 future.cancel()
 
 
-def _sha256(path: str) -> str:
-    try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise UnreadableImageError(path, f"cannot be read ({error.strerror})", "restore it or drop its row") from error
-
-
 def _sha256_or_blank(path: str) -> str:
     try:
-        return _sha256(path)
+        return file_sha256(path)
     except UnreadableImageError:
         return ""  # reading it fails again, and is then told of
 

@@ -68,7 +68,7 @@ def curate_collections(collections: Sequence[Path], out: Path, request: CurateRe
     _say_counts(counts, len(done.manifest), len(kept(done.manifest)), console)
     console.print(f"dataset: {out}   report: {report}")
     console.print(f"next: cxrlens split {out}")
-    return passed_over(console, [*found.problems, *done.problems])
+    return passed_over([*found.problems, *done.problems])
 
 
 def split_dataset(root: Path, options: SplitOptions, console: Console) -> int:

@@ -15,9 +15,7 @@ from cxrlens.chain.settings import training_options
 from cxrlens.errors import CxrlensError, RunError
 from cxrlens.evaluation import EvaluationOptions, evaluate
 from cxrlens.explanation import ExplainOptions, GalleryOptions, explain, gallery, score_localisation
-from cxrlens.explanation.measured import measured_on
 from cxrlens.folders import DatasetFolder, RunFolder
-from cxrlens.model import load_model
 from cxrlens.progress import rich_progress
 from cxrlens.report import write_curation_report, write_model_card, write_run_report
 from cxrlens.training import train
@@ -75,21 +73,24 @@ def evaluate_run(root: Path, dataset: Path | None, resamples: int, console: Cons
             console.print(f"    {source:<24} accuracy {spoken(figures['accuracy'])}, n = {figures['n']}")
     console.print(f"95 % intervals, bootstrap by patient. {RESEARCH_ONLY}")
     console.print(f"next: cxrlens explain {root}")
-    return passed_over(console, _problems("evaluate", metrics))
+    return passed_over(_problems("evaluate", metrics))
 
 
 def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
     """Draw heat-maps; returns how many images were passed over."""
     run = RunFolder(root)
     problems: list[CxrlensError] = []
+    said = ""
     if request.images:
-        console.print(measured_on(run, load_model(run)))
         options = ExplainOptions(method=request.method, target=request.target, out=request.out)
         for done in explain(run, request.images, options, rich_progress):
             if done.problem is not None:
                 problems.append(done.problem)
                 continue
             shares = ", ".join(f"{name} {p:.2f}" for name, p in done.probabilities.items())
+            if done.measured != said:
+                console.print(done.measured)
+                said = done.measured
             console.print(f"{done.path}: {done.predicted} ({shares}) → {done.figure}")
     else:
         shown = gallery(run, GalleryOptions(method=request.method), rich_progress)
@@ -101,7 +102,7 @@ def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
         problems += _problems("explain", scores)
     console.print(RESEARCH_ONLY)
     console.print(f"next: cxrlens report {root}")
-    return passed_over(console, problems)
+    return passed_over(problems)
 
 
 def write_report(root: Path, console: Console) -> int:

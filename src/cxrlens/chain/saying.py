@@ -13,14 +13,13 @@ from cxrlens.errors import CxrlensError
 _SHOWN = 8
 
 
-def passed_over(console: Console, problems: Sequence[CxrlensError]) -> int:
+def passed_over(problems: Sequence[CxrlensError]) -> int:
     """Print the first few problems, a line each, on standard error; how many there are."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     for problem in problems[:_SHOWN]:
         errors.print(f"[yellow]passed over:[/] {escape(str(problem))}")
     if len(problems) > _SHOWN:
         errors.print(f"[yellow]passed over:[/] and {len(problems) - _SHOWN} more")
-    del console
     return len(problems)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,12 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrlens.allocator import keep_freed_memory
+from cxrlens.cores import usable_cores
 from cxrlens.curation.duplicates import Fingerprint, fingerprint
 from cxrlens.curation.flags import FLAGS
 from cxrlens.curation.flags.typical import local_contrast
 from cxrlens.curation.view import make_view
-from cxrlens.errors import CxrlensError, UnreadableImageError
+from cxrlens.errors import CxrlensError
 from cxrlens.sources import read_radiograph
+from cxrlens.sources.hashing import file_sha256
 
 _CHUNK = 512
 
@@ -51,7 +52,7 @@ def inspect_image(path: str) -> Inspection:
     """Read, hash, score and fingerprint one image; never raises for a bad file."""
     sha256 = ""
     try:
-        sha256 = _sha256(path)
+        sha256 = file_sha256(path)
         radiograph = read_radiograph(Path(path))
     except CxrlensError as error:
         return Inspection(path, sha256=sha256, problem=error)
@@ -70,23 +71,11 @@ def inspect_all(paths: Sequence[str], workers: int) -> Iterator[Inspection]:
         workers: threads, since decoders and OpenCV release the interpreter's lock (measured on 2 cores: 1.4 times the
             images a second of processes, which would have to send everything back); 0 takes one for each core.
     """
-    workers = workers or _cores()
+    keep_freed_memory()
+    workers = workers or usable_cores()
     if workers == 1 or len(paths) < 2:
         yield from map(inspect_image, paths)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="inspection") as threads:
         for start in range(0, len(paths), _CHUNK):  # in chunks, so that an interrupted run stops soon
             yield from threads.map(inspect_image, paths[start : start + _CHUNK])
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _sha256(path: str) -> str:
-    try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        fault = f"cannot be opened ({error.strerror or type(error).__name__})"
-        raise UnreadableImageError(path, fault, "check that it exists and may be read") from error

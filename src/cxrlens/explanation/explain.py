@@ -65,6 +65,7 @@ class Explanation:
         figure: the sheet: original, overlays, colour bar.
         overlay: the deepest map over the film, at the original size, nothing else.
         problem: why there is nothing, or ``None``.
+        measured: what the probabilities were measured on.
     """
 
     path: Path
@@ -75,6 +76,7 @@ class Explanation:
     figure: Path | None = None
     overlay: Path | None = None
     problem: CxrlensError | None = None
+    measured: str = ""
 
 
 def explain(
@@ -120,7 +122,8 @@ def explain(
             results.append(Explanation(path, problem=problem))
         else:
             names = tuple(heats.maps)
-            results.append(Explanation(path, heats.predicted, heats.probabilities, heats.target, names, figure, bare))
+            found = (heats.predicted, heats.probabilities, heats.target, names, figure, bare)
+            results.append(Explanation(path, *found, measured=measured))
     return results
 
 

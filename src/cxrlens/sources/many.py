@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from cxrlens.allocator import keep_freed_memory
+from cxrlens.cores import usable_cores
 from cxrlens.errors import CxrlensError, UnreadableImageError
 from cxrlens.progress import Progress, quiet
 from cxrlens.radiograph import Radiograph
@@ -37,7 +37,7 @@ def read_many(
     Yields:
         Index into ``paths``, and the radiograph, or the error that says why there is none. A bad file stops nothing.
     """
-    return progress(_read_in_order(paths, workers or _cores(), limits), total=len(paths), what="reading images")
+    return progress(_read_in_order(paths, workers or usable_cores(), limits), total=len(paths), what="reading images")
 
 
 def _read_in_order(
@@ -77,7 +77,3 @@ def _read(path: Path, limits: ReadLimits) -> Radiograph | CxrlensError:
 def _settle_allocator() -> None:
     """Once a process."""
     keep_freed_memory()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

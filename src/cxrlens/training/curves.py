@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cxrlens import SYNTHETIC_NOTE
+from cxrlens.folders import write_atomically
 from cxrlens.training.history import EpochRow
 
 TRAIN, VALIDATION, FAINT, INK = "#2f6db3", "#d1622b", "#9bb8d9", "#333333"
@@ -41,14 +43,13 @@ def draw_curves(
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False, fontsize=9)
     figure.subplots_adjust(left=0.075, right=0.985, top=0.84, bottom=0.185, wspace=0.16)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.stem}.part.png")
     about = {}
     if synthetic:
         figure.text(0.99, 0.985, SYNTHETIC_NOTE, ha="right", va="top", fontsize=8, color=VALIDATION, fontweight="bold")
         about["Comment"] = SYNTHETIC_NOTE
-    canvas.print_figure(str(scratch), metadata=about)
-    scratch.replace(path)
+    buffer = io.BytesIO()
+    canvas.print_figure(buffer, format="png", metadata=about)
+    write_atomically(path, buffer.getvalue())
 
 
 def describe_gap(measured: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from cxrlens import __version__
+from cxrlens.cores import usable_cores
 from cxrlens.errors import CollectionError, OptionError
 from cxrlens.folders import write_atomically
 from cxrlens.manifest import new_manifest, write_manifest
@@ -240,7 +241,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def _make_all(root: Path, options: PhantomOptions, records: Sequence[Record]) -> Iterable[_Made]:
     """Make each record in turn, in as many processes as asked for; the order is kept."""
-    workers = options.workers or min(os.cpu_count() or 1, 8)
+    workers = options.workers or min(usable_cores(), 8)
     if workers == 1 or options.images < _POOL_FROM:
         return (_make(root, options.size, record) for record in records)
     # joblib's processes start afresh, not forked (the caller may run threads that a fork would break), and need no
