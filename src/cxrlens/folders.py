@@ -105,6 +105,21 @@ class RunFolder:
         """Heat-maps and their scores (``explanations.json``)."""
         return self.root / "explanations"
 
+    @property
+    def audit(self) -> Path:
+        """One ``<part>.json`` for each part of the audit, their pictures, and what the parts predicted."""
+        return self.root / "audit"
+
+    @property
+    def calibration_path(self) -> Path:
+        """Temperature, conformal thresholds, abstention and operating points, from the calibration part."""
+        return self.root / "calibration.json"
+
+    @property
+    def gate(self) -> Path:
+        """What the gate learnt from the training images, and its figures (``gate.json``)."""
+        return self.root / "gate"
+
     def config(self) -> dict[str, Any]:
         """``config.json``, checked for the format's version."""
         return _checked(self.root, self.config_path)
