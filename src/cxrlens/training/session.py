@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from cxrlens.allocator import keep_freed_memory
-from cxrlens.batches import open_packed
+from cxrlens.batches import PackedPixels, open_packed
 from cxrlens.errors import RunError
 from cxrlens.folders import DatasetFolder, RunFolder, write_json
 from cxrlens.labels import CLASSES
@@ -71,10 +73,43 @@ def work(fabric: Fabric, job: Job) -> None:
 
 def prepare_training(fabric: Fabric, job: Job) -> Training:
     """Data, network and optimiser, as they were at the last checkpoint where the job resumes."""
+    packed = open_packed(job.dataset.packed_folder, job.options.preprocessing)
+    checkpoint = read_checkpoint(job.run.root / "checkpoint") if job.resume else None
+    observer = job.observer if fabric.is_global_zero else Silent()
+    weights = checkpoint.tensors if checkpoint is not None else None
+    training = assemble(fabric, Material(packed, job.rows, job.run.root), job.options, observer, weights)
+    if checkpoint is not None:
+        _restore(training, checkpoint.tensors, checkpoint.state, job)
+    training.save = lambda: _save(training, job)
+    return training
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a training is made from.
+
+    Args:
+        packed: pixels of all its rows.
+        rows: what it may look at.
+        where: named in error messages.
+    """
+
+    packed: PackedPixels
+    rows: TrainingRows
+    where: Path
+
+
+def assemble(
+    fabric: Fabric,
+    material: Material,
+    options: TrainingOptions,
+    observer: Observer,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Training:
+    """A training about to begin, or with the network of a checkpoint's ``model/`` tensors; it saves nothing."""
     keep_freed_memory(2 << 30, whole=True)
-    o = job.options
-    packed = open_packed(job.dataset.packed_folder, o.preprocessing)
-    loaders = make_loaders(packed, job.rows, o, fabric.global_rank, fabric.world_size)
+    o = options
+    loaders = make_loaders(material.packed, material.rows, o, fabric.global_rank, fabric.world_size)
     torch.manual_seed(derived_seed(o.seed, INITIAL_WEIGHTS))
     bare = build_model(o.model, classes=len(CLASSES), size=o.preprocessing.size, weights=o.weights)
     context = StepContext(seed=o.seed)
@@ -82,19 +117,11 @@ def prepare_training(fabric: Fabric, job: Job) -> Training:
     if o.channels_last:
         bare = bare.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(_groups(bare, o.weight_decay), lr=o.lr)
-    checkpoint = read_checkpoint(job.run.root / "checkpoint") if job.resume else None
-    if checkpoint is not None:
-        _load_part(bare, checkpoint.tensors, "model/")
+    if weights is not None:
+        _load_part(bare, weights, "model/")
     model, wrapped = fabric.setup(bare, optimizer)
     averaged = copy.deepcopy(bare) if o.ema else bare
-    observer = job.observer if fabric.is_global_zero else Silent()
-    training = Training(
-        fabric, model, bare, averaged, wrapped, loaders, o, context, observer, lambda: None, job.run.root
-    )
-    if checkpoint is not None:
-        _restore(training, checkpoint.tensors, checkpoint.state, job)
-    training.save = lambda: _save(training, job)
-    return training
+    return Training(fabric, model, bare, averaged, wrapped, loaders, o, context, observer, lambda: None, material.where)
 
 
 def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -151,7 +178,7 @@ def _restore(training: Training, tensors: dict[str, Tensor], state: dict[str, An
         job.observer.told(f"going on from the checkpoint: {at}")
 
 
-def _load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
+def _load_part(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
     module.load_state_dict({k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)})
 
 
