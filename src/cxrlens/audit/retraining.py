@@ -27,6 +27,9 @@ from cxrlens.progress import quiet
 from cxrlens.training.options import TrainingOptions
 from cxrlens.training.retrain import retrain
 
+_Answer = tuple[str, "pd.DataFrame | tuple[str, str, str]", float]
+"""Name of the job, predictions or the three parts of an error, seconds."""
+
 VERSION = 1
 """Raise it when the same job would give other predictions: kept ones are then made again."""
 
@@ -54,9 +57,9 @@ class Job:
     def key(self, weights: str) -> str:
         """Hex digest of all that decides the predictions; ``weights`` names the lungs' segmenter where it is used."""
         options = {k: v for k, v in self.options.to_dict().items() if k not in ("device", "devices")}
-        facts: list[Any] = [VERSION, options, self.alteration, weights]
-        for rows in (self.train, self.validation, self.asked):
-            facts.append(sorted(zip(rows["path"], rows["sha256"], rows["label"], rows["split"], strict=True)))
+        tables = (self.train, self.validation, self.asked)
+        seen = [sorted(zip(t["path"], t["sha256"], t["label"], t["split"], strict=True)) for t in tables]
+        facts = [VERSION, options, self.alteration, weights, seen]
         return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16]
 
 
@@ -116,8 +119,9 @@ def retrain_all(case: Case, jobs: Sequence[Job], folder: Path, pixels: Pixels) -
 def _run(jobs: Sequence[Job], pixels: Pixels) -> Iterator[tuple[Job, pd.DataFrame, float]]:
     workers = min(usable_cores(), len(jobs))
     by_name = {job.name: job for job in jobs}
+    results: Iterator[_Answer]
     if torch.cuda.is_available() or workers < 2:
-        results: Iterator[tuple[str, pd.DataFrame | tuple[str, str, str], float]] = (_one(j, pixels, None) for j in jobs)
+        results = (_one(job, pixels, None) for job in jobs)
     else:
         # Processes started afresh: torch's threads and a fork do not go together.
         pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
@@ -128,7 +132,7 @@ def _run(jobs: Sequence[Job], pixels: Pixels) -> Iterator[tuple[Job, pd.DataFram
         yield by_name[name], result, seconds
 
 
-def _one(job: Job, pixels: Pixels, threads: int | None) -> tuple[str, pd.DataFrame | tuple[str, str, str], float]:
+def _one(job: Job, pixels: Pixels, threads: int | None) -> _Answer:
     """Train and ask one network; an error travels back as its three parts."""
     began = time.perf_counter()
     if threads is not None:

@@ -81,3 +81,12 @@ def gravest(verdicts: Iterable[Verdict]) -> Status:
     """The status that stands for all of them."""
     found = {v.status for v in verdicts}
     return next((status for status in ORDER if status in found), "unanswered")
+
+
+def spoken(interval: Mapping[str, Any], digits: int = 2) -> str:
+    """``0.31 (0.22 to 0.41)``; only the value where there is no interval, and words where there is no value."""
+    if interval.get("value") is None:
+        return f"not defined ({interval.get('reason', 'no reason given')})"
+    if interval.get("low") is None:
+        return f"{interval['value']:.{digits}f}"
+    return f"{interval['value']:.{digits}f} ({interval['low']:.{digits}f} to {interval['high']:.{digits}f})"
