@@ -325,10 +325,11 @@ def test_class_weights_balance_the_classes(dataset: DatasetFolder) -> None:
     packed = open_packed(dataset.packed_folder, OPTIONS.preprocessing)
     weighed = make_loaders(packed, dataclasses.replace(rows, train=thin), OPTIONS, 0, 1)
     counts = torch.bincount(weighed.train.targets)
-    assert (weighed.class_weights * counts).tolist() == pytest.approx([counts.sum().item() / 4] * 4)
-    assert float(weighed.class_weights[weighed.train.targets].mean()) == pytest.approx(1)
-    plain = make_loaders(packed, rows, dataclasses.replace(OPTIONS, class_weights=False), 0, 1)
-    assert plain.class_weights.tolist() == [1, 1, 1, 1]
+    each = torch.bincount(weighed.train.targets, weights=weighed.weights)
+    assert each.tolist() == pytest.approx([counts.sum().item() / 4] * 4)
+    assert float(weighed.weights.mean()) == pytest.approx(1)
+    plain = make_loaders(packed, rows, dataclasses.replace(OPTIONS, balance="none"), 0, 1)
+    assert plain.weights.tolist() == [1.0] * len(plain.train.manifest)
 
 
 def test_history_is_json_and_finite(trained: tuple[RunFolder, Watching]) -> None:

@@ -64,7 +64,7 @@ def _read(asked: str, value: Any, options: Any, name: str) -> Any:
     except ValueError as error:
         kind = "true or false" if isinstance(default, bool) else "a number"
         raise OptionError(f"option {asked}", f"'{value}' cannot be read", f"give {kind}, as in {default}") from error
-    return Path(value) if name == "weights" else value
+    return Path(value) if name in ("weights", "doubtful") else value
 
 
 def _truth(value: str) -> bool:

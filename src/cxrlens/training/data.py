@@ -14,6 +14,7 @@ from cxrlens.errors import DatasetError
 from cxrlens.folders import DatasetFolder
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import dataset_hash, kept
+from cxrlens.training.balance import Groups, groups_of, image_weights, trust_of
 from cxrlens.training.options import TrainingOptions
 from cxrlens.training.randomness import CLEAN_TRAIN, derived_seed
 
@@ -57,21 +58,25 @@ def training_rows(dataset: DatasetFolder) -> TrainingRows:
 
 @dataclass(frozen=True, slots=True)
 class Loaders:
-    """Batches of this process, and the class weights of the train split.
+    """Batches of this process, and what each train image counts.
 
     Args:
         train: shuffled each epoch.
         clean_train: a fixed part of the train split, in order.
         whole_train: all of it, in order.
         validation: in order.
-        class_weights: (4,) float32, whose mean over the train images is 1; all 1 where the option is off.
+        weights: (n,) float32, of each row of ``train.manifest``, with mean 1.
+        source_weights: the same with ``balance="source"``, whatever the option says.
+        groups: (class, source) of each row of ``train.manifest``.
     """
 
     train: Batches
     clean_train: Batches
     whole_train: Batches
     validation: Batches
-    class_weights: Tensor
+    weights: Tensor
+    source_weights: Tensor
+    groups: Groups
 
 
 def make_loaders(
@@ -85,12 +90,14 @@ def make_loaders(
         )
 
     train = batches(rows.train, min(options.batch_size, len(rows.train)), shuffle=True)
-    counts = np.bincount(train.targets.numpy(), minlength=len(CLASSES)).astype(np.float64)
+    counts = np.bincount(train.targets.numpy(), minlength=len(CLASSES))
     absent = [label for label, count in zip(CLASSES, counts, strict=True) if count == 0]
     if absent:
         fault = f"has no readable train image of {' or '.join(absent)}"
         raise DatasetError("the dataset", fault, "restore the files, or run 'cxrlens curate' again")
-    weights = counts.sum() / (len(CLASSES) * counts) if options.class_weights else np.ones(len(CLASSES))
+    groups = groups_of(train.manifest)
+    trust = None if options.doubtful is None else trust_of(options.doubtful, list(train.manifest["path"]))
+    weights, by_source = (image_weights(groups, balance, trust) for balance in (options.balance, "source"))
     order = np.random.default_rng(derived_seed(options.seed, CLEAN_TRAIN)).permutation(len(train.manifest))
     some = train.manifest.iloc[np.sort(order[: max(CLEAN_TRAIN_IMAGES, world_size)])]
     measured = max(options.batch_size, 2 * world_size)
@@ -100,4 +107,6 @@ def make_loaders(
         batches(rows.train, measured),
         batches(rows.validation, measured),
         torch.tensor(weights, dtype=torch.float32),
+        torch.tensor(by_source, dtype=torch.float32),
+        groups,
     )

@@ -19,10 +19,12 @@ from cxrlens.errors import RunError
 from cxrlens.training.data import Loaders
 from cxrlens.training.history import EpochRow
 from cxrlens.training.measure import measure, sum_over_processes, to_device
+from cxrlens.training.objective import Objective, Share
 from cxrlens.training.observer import Observer, Step
 from cxrlens.training.options import TrainingOptions
-from cxrlens.training.parallel import StepContext, at_least_single, weighted_loss
+from cxrlens.training.parallel import StepContext, at_least_single
 from cxrlens.training.randomness import AUGMENTATION, OTHER, derived_seed, generator
+from cxrlens.training.remedies import make_objective
 from cxrlens.training.schedule import learning_rate
 
 TELL_EVERY = 10
@@ -84,11 +86,11 @@ class Training:
     position: Position = field(default_factory=Position)
     best: dict[str, Tensor] = field(default_factory=dict)
     augmentation: Augmentation = field(init=False)
-    class_weights: Tensor = field(init=False)
+    objective: Objective = field(init=False)
 
     def __post_init__(self) -> None:
         self.augmentation = Augmentation(self.options.augmentation)
-        self.class_weights = self.loaders.class_weights.to(self.fabric.device)
+        self.objective = make_objective(self.options, self.fabric, self.bare, self.loaders)
 
     def run(self) -> None:
         """Epoch after epoch until the last, or until validation has not improved for long enough."""
@@ -143,15 +145,18 @@ class Training:
         if o.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
 
-        logits = self.model(pixels)
-        loss = weighted_loss(logits, targets, self.class_weights, o.label_smoothing, c.size)
+        logits = self.objective.predict(self.model, pixels)
+        steps = len(self.loaders.train)
+        done = (p.epoch * steps + p.step) / (o.epochs * steps)
+        loss = self.objective.loss(Share(logits, targets, batch.rows.to(fabric.device), c.size, done))
         self.optimizer.zero_grad()
         fabric.backward(loss * fabric.world_size)  # DDP takes the mean over processes; this makes it the sum
         if o.gradient_clip:
             fabric.clip_gradients(self.model, self.optimizer, max_norm=o.gradient_clip, error_if_nonfinite=False)
         self.optimizer.step()
+        self.objective.finish(float(self.optimizer.param_groups[0]["lr"]))
         if o.ema:
-            update_average(self.averaged, self.bare, o.ema, p.epoch * len(self.loaders.train) + p.step)
+            update_average(self.averaged, self.bare, o.ema, p.epoch * steps + p.step)
 
         with torch.no_grad():
             plain_loss = F.cross_entropy(at_least_single(logits), targets, reduction="sum")

@@ -13,7 +13,10 @@ from cxrlens.preprocessing import Preprocessing
 
 WATCHED = ("validation_loss", "validation_balanced_accuracy")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+BALANCES = ("class", "none", "source", "source-root")
+OBJECTIVES = ("mean", "group-dro", "adversary")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true")
+_PATHS = ("weights", "doubtful")
 _MAY_CHANGE = ("device", "devices", "checkpoint_seconds", "tensorboard")
 
 
@@ -36,7 +39,15 @@ class TrainingOptions:
         weight_decay: AdamW's, on matrices and filters only (neither biases nor normalisation).
         warmup_epochs: epochs of linear rise; a cosine then falls to a hundredth at the last epoch.
         label_smoothing: share of each target spread over all classes.
-        class_weights: weigh each class by the inverse of its frequency in the train split.
+        balance: what weighs the same in the loss: each ``class``, each image (``none``), each source within each class
+            (``source``), or sources by the square root of their size (``source-root``); see ``training.balance``.
+        doubtful: a CSV file of suspected wrong labels (``path``, ``weight``), as the audit's ``suspects.csv``: their
+            loss is multiplied by that weight.
+        objective: what is made small: the ``mean`` loss; the losses of the (class, source) groups with the worst ahead
+            (``group-dro``: Sagawa et al., ICLR 2020; classes and sources then need no balance); or the mean loss while
+            an ``adversary`` fails to tell the source from the features (Ganin et al., JMLR 2016).
+        group_step: of ``group-dro``: how fast group weights follow the losses.
+        adversary_strength: of ``adversary``: what its gradient is multiplied by once it is ramped up.
         gradient_clip: largest norm of the gradient; 0 = none.
         ema: decay a step of the averaged weights that are validated and kept; 0 = none.
         patience: stop after so many epochs without a better one; 0 = never.
@@ -63,7 +74,11 @@ class TrainingOptions:
     weight_decay: float = 0.02
     warmup_epochs: float = 1.0
     label_smoothing: float = 0.05
-    class_weights: bool = True
+    balance: str = "class"
+    doubtful: Path | None = None
+    objective: str = "mean"
+    group_step: float = 0.01
+    adversary_strength: float = 1.0
     gradient_clip: float = 2.0
     ema: float = 0.0
     patience: int = 8
@@ -85,6 +100,8 @@ class TrainingOptions:
             "warmup_epochs": (0, 1000),
             "label_smoothing": (0, 0.9),
             "gradient_clip": (0, 1e6),
+            "group_step": (0, 10),
+            "adversary_strength": (0, 100),
             "ema": (0, 0.99999),
             "patience": (0, 10_000),
             "seed": (0, 2**31 - 1),
@@ -99,10 +116,20 @@ class TrainingOptions:
                 )
         if self.batch_size == 1:
             raise OptionError("option batch_size", "1 is out of range", "give 2 or more, or 0 to have it chosen")
-        for name, allowed in (("watch", WATCHED), ("device", DEVICES), ("precision", PRECISIONS)):
+        choices = {
+            "watch": WATCHED,
+            "device": DEVICES,
+            "precision": PRECISIONS,
+            "balance": BALANCES,
+            "objective": OBJECTIVES,
+        }
+        for name, allowed in choices.items():
             value = getattr(self, name)
             if value not in allowed:
                 raise OptionError(f"option {name}", f"'{value}' is not known", f"use one of {', '.join(allowed)}")
+        if self.objective == "adversary" and self.precision == "16-mixed":
+            fault = "does not go with the objective 'adversary', whose own gradients would be scaled"
+            raise OptionError("precision 16-mixed", fault, "use bf16-mixed or 32-true")
 
     def settled(self, train_images: int) -> TrainingOptions:
         """With the batch size chosen, where it was left to the size of the train split."""
@@ -113,7 +140,8 @@ class TrainingOptions:
     def to_dict(self) -> dict[str, Any]:
         """For JSON; :meth:`from_dict` reads it back."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["weights"] = None if self.weights is None else str(self.weights)
+        for name in _PATHS:
+            values[name] = None if values[name] is None else str(values[name])
         values["preprocessing"] = self.preprocessing.to_dict()
         values["augmentation"] = asdict(self.augmentation)
         return values
@@ -121,13 +149,17 @@ class TrainingOptions:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingOptions:
         """The reverse of :meth:`to_dict`; :class:`OptionError` for an unknown key."""
+        values = dict(values)
+        if "class_weights" in values:  # until version 0.1, a choice between these two
+            values.setdefault("balance", "class" if values.pop("class_weights") else "none")
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise OptionError(f"option {unknown[0]}", "is not known", f"options are {', '.join(sorted(known))}")
         given = dict(values)
-        if given.get("weights") is not None:
-            given["weights"] = Path(str(given["weights"]))
+        for name in _PATHS:
+            if given.get(name) is not None:
+                given[name] = Path(str(given[name]))
         if "preprocessing" in given:
             given["preprocessing"] = Preprocessing.from_dict(given["preprocessing"])
         if "augmentation" in given:

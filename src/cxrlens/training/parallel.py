@@ -8,7 +8,6 @@ from typing import Any
 import torch
 import torch.distributed
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cxrlens.training.randomness import DROPOUT, generator
 
@@ -118,9 +117,3 @@ def _global_norm(norm: nn.BatchNorm2d) -> GlobalBatchNorm2d:
 def at_least_single(values: Tensor) -> Tensor:
     """Half precision to float32; float32 and float64 as they are."""
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
-
-
-def weighted_loss(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float, size: int) -> Tensor:
-    """This share's part of the mean over ``size`` images of class weight × smoothed cross-entropy."""
-    each = F.cross_entropy(at_least_single(logits), targets, reduction="none", label_smoothing=smoothing)
-    return (each * weights.to(each.dtype)[targets]).sum() / size

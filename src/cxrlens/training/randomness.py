@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-INITIAL_WEIGHTS, AUGMENTATION, DROPOUT, OTHER, CLEAN_TRAIN = range(5)
+INITIAL_WEIGHTS, AUGMENTATION, DROPOUT, OTHER, CLEAN_TRAIN, ADVERSARY = range(6)
 """Purposes, so that no two of them share a stream."""
 
 

@@ -140,6 +140,7 @@ def _save(training: Training, job: Job) -> None:
             tensors |= {f"averaged/{k}": t for k, t in training.averaged.state_dict().items()}
         for index, state in training.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
+        tensors |= {f"objective/{k}": t for k, t in training.objective.state().items()}
         p = training.position
         state = {**asdict(p), "history": [row.to_dict() for row in p.history]}
         if not p.best_epoch:
@@ -169,6 +170,8 @@ def _restore(training: Training, tensors: dict[str, Tensor], state: dict[str, An
                 moments.setdefault(int(index), {})[key] = tensor
         groups = training.optimizer.state_dict()["param_groups"]
         training.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        begun = {k.removeprefix("objective/"): t for k, t in tensors.items() if k.startswith("objective/")}
+        training.objective.load(begun)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             job.run.root, f"has a checkpoint that does not fit ({error})", "train again without --resume"

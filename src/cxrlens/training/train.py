@@ -12,6 +12,7 @@ from cxrlens.folders import RUN_FORMAT, DatasetFolder, RunFolder, write_json
 from cxrlens.labels import CLASSES
 from cxrlens.model import build_model
 from cxrlens.progress import Progress, quiet
+from cxrlens.training.balance import check_doubtful
 from cxrlens.training.data import training_rows
 from cxrlens.training.launch import launch
 from cxrlens.training.machine import machine, versions
@@ -73,6 +74,8 @@ def _prepare(job: Job, progress: Progress) -> Job:
         raise RunError(run.root, "already holds a run", "give another folder, or go on with it by --resume")
     if o.tensorboard:
         summary_writer()
+    if o.doubtful is not None:
+        check_doubtful(o.doubtful, job.rows.both)
     build_model(o.model, size=o.preprocessing.size, classes=len(CLASSES), weights=o.weights)
     packed = pack(job.rows.both, o.preprocessing, job.dataset.packed_folder, progress)
     for problem in packed.problems:
