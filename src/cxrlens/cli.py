@@ -84,11 +84,20 @@ def phantom(
     images: Annotated[int, typer.Option(help="how many", min=1)] = 480,
     size: Annotated[int, typer.Option(help="side in pixels", min=64)] = 256,
     seed: Seed = 0,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="no faults, and class and hospital have nothing to do with each other")
+    ] = False,
+    plant: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="plant a shortcut: corner-marker, source-contrast, split-patient, class-jpeg or copies-across"
+        ),
+    ] = None,
 ) -> None:
     """Make collections of synthetic radiographs, with exact lesion masks and planted faults."""
     from cxrlens import chain
 
-    _finish(chain.phantom(out, chain.PhantomRequest(images, size, seed), _console()))
+    _finish(chain.phantom(out, chain.PhantomRequest(images, size, seed, clean, tuple(plant or ())), _console()))
 
 
 @app.command()

@@ -14,20 +14,26 @@ from cxrlens.sources.phantom import PhantomOptions, write_phantom
 
 @dataclass(frozen=True, slots=True)
 class PhantomRequest:
-    """How many synthetic radiographs, of which side in pixels, from which seed."""
+    """How many synthetic radiographs, of which side, from which seed, without faults or with, and which shortcuts."""
 
     images: int = 480
     size: int = 256
     seed: int = 0
+    clean: bool = False
+    plants: tuple[str, ...] = ()
 
 
 def phantom(out: Path, request: PhantomRequest, console: Console) -> int:
     """Write synthetic collections; returns how many things were passed over (none)."""
-    options = PhantomOptions(images=request.images, seed=request.seed, size=request.size)
+    options = PhantomOptions(
+        images=request.images, seed=request.seed, size=request.size, clean=request.clean, plants=request.plants
+    )
     write_phantom(out, options, rich_progress)
     console.print(
         f"{request.images} SYNTHETIC radiographs lie in {out / 'collections'}, the truth about them in {out / 'truth'}"
     )
+    for plant in options.plants:
+        console.print(f"planted: {plant} (truth/plants.csv says where)")
     console.print(f"next: cxrlens curate {out / 'collections'}/* --out DATASET")
     return 0
 

@@ -12,6 +12,7 @@ from cxrlens.labels import CLASSES
 from cxrlens.sources.phantom.hospital import HOSPITALS, Hospital
 
 _FOLLOW_UP = (0.72, 0.20, 0.08)  # of one, two, three images a patient
+_NEARLY_ALL = 0.97
 _PRIME = 99991  # file numbers jump about, so that neighbours on disk tell nothing
 
 
@@ -38,13 +39,26 @@ class Record:
     path: str
 
 
-def plan_cohort(images: int, seed: int) -> list[Record]:
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How classes and hospitals go together.
+
+    Args:
+        balanced: every hospital has the same shares of the classes; else each has its own.
+        one_source: (class, hospital): nearly all patients of this class come from this hospital, and hardly any others.
+    """
+
+    balanced: bool = False
+    one_source: tuple[str, str] | None = None
+
+
+def plan_cohort(images: int, seed: int, mix: Mix = Mix()) -> list[Record]:
     """The first ``images`` records of the cohort that ``seed`` draws; a longer plan begins with the shorter one.
 
     The first 16 patients have one image each and cover every class in every hospital.
     """
     records: list[Record] = []
-    for number, visits, label, hospital in _patients(seed):
+    for number, visits, label, hospital in _patients(seed, mix):
         for visit in range(visits):
             if len(records) == images:
                 return records
@@ -71,7 +85,7 @@ def place(hospital: Hospital, label: str, index: int, seed: int, extension: str 
     return str(PurePosixPath("collections", hospital.name, inner))
 
 
-def _patients(seed: int) -> Iterator[tuple[int, int, str, Hospital]]:
+def _patients(seed: int, mix: Mix) -> Iterator[tuple[int, int, str, Hospital]]:
     """Number, number of visits, class and hospital of each patient, without end."""
     combinations = [(label, h) for h in HOSPITALS.values() for label in CLASSES]
     weights = np.array([h.shares[CLASSES.index(label)] for label, h in combinations], dtype=np.float64)
@@ -83,6 +97,21 @@ def _patients(seed: int) -> Iterator[tuple[int, int, str, Hospital]]:
         chosen, visits = int(rng.choice(len(combinations), p=weights)), int(rng.choice(3, p=_FOLLOW_UP)) + 1
         if number < len(first):
             chosen, visits = int(first[number]), 1
+        elif mix.balanced:  # in blocks that hold each combination once
+            block = np.random.default_rng(np.random.SeedSequence([seed, 11, number // len(combinations)]))
+            chosen = int(block.permutation(len(combinations))[number % len(combinations)])
         label, hospital = combinations[chosen]
+        if mix.one_source is not None and number >= len(first):
+            hospital = _moved(label, hospital, mix.one_source, np.random.SeedSequence([seed, 12, number]))
         yield number, visits, label, hospital
         number += 1
+
+
+def _moved(label: str, hospital: Hospital, one_source: tuple[str, str], seed: np.random.SeedSequence) -> Hospital:
+    """Where a patient goes when one hospital takes nearly all of one class, and little else."""
+    rng = np.random.default_rng(seed)
+    only_class, only_hospital = one_source
+    if rng.random() >= _NEARLY_ALL or (label == only_class) == (hospital.name == only_hospital):
+        return hospital
+    others = [h for h in HOSPITALS.values() if h.name != only_hospital]
+    return HOSPITALS[only_hospital] if label == only_class else others[int(rng.integers(len(others)))]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -20,31 +18,21 @@ from cxrlens import __version__
 from cxrlens.cores import usable_cores
 from cxrlens.errors import CollectionError, OptionError
 from cxrlens.folders import write_atomically
-from cxrlens.manifest import new_manifest, write_manifest
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources.phantom.cohort import Record, plan_cohort
 from cxrlens.sources.phantom.encode import decode, encode, encode_mask, to_samples
 from cxrlens.sources.phantom.exposure import expose_patient
 from cxrlens.sources.phantom.faults import LABEL_CONFLICT, Copy, Spoilt, alter, plan_copies, spoilt_files
 from cxrlens.sources.phantom.hospital import HOSPITALS
+from cxrlens.sources.phantom.leaks import near_identical, plan_leaks
 from cxrlens.sources.phantom.patient import sample_patient
+from cxrlens.sources.phantom.plants import PLANTS, mix_of, treatment
+from cxrlens.sources.phantom.truth import Truth, write_truth
 
-README = """SYNTHETIC chest radiographs. No patient is shown here.
-
-Every picture was computed from equations by cxrlens (cxrlens.sources.phantom). They are for trying and testing
-software, never for a statement about a disease, a hospital or a person. Research software, not a medical device.
-
-collections/   as four invented hospitals would hand them out; some files are faulty on purpose
-manifest.csv   what is really in them, an image a row
-truth/         annotations.csv and masks/ of lungs and lesions, known_duplicates.csv, faults.csv
-               (all paths are relative to the folder of this file)
-"""
-
-_Made = tuple[dict[str, object], list[tuple[object, ...]]]
-"""Manifest row and annotations of one original."""
+_Made = tuple[dict[str, object], list[tuple[object, ...]], list[tuple[object, ...]]]
+"""Manifest row, annotations and plants of one original."""
 
 _POOL_FROM = 64  # images from which starting processes pays
-_ANNOTATION = ("path", "kind", "finding", "mask", "x", "y", "w", "h", "annotator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +45,32 @@ class PhantomOptions:
         seed: the same seed gives the same bytes.
         size: long side of a picture in pixels, before each hospital's own scale of 0.9 to 1.1.
         workers: processes; 0 = one a processor, at most 8. Changes the time, never a byte.
+        clean: no copies and no spoilt files; the classes have the same shares in every hospital, and every hospital
+            tells its patients. Nothing but the lesions says what class an image is of, unless it is planted.
+        plants: shortcuts to plant, of ``plants.PLANTS``; those that break a split need :func:`leaks.spoil_split` too.
     """
 
     images: int = 480
     seed: int = 0
     size: int = 256
     workers: int = 0
+    clean: bool = False
+    plants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("images", 16), ("seed", 0), ("size", 48), ("workers", 0)):
             if getattr(self, name) < least:
                 raise OptionError(name, f"is {getattr(self, name)}", f"give {least} or more")
+        for plant in self.plants:
+            if plant not in PLANTS:
+                raise OptionError(f"plant '{plant}'", "is not known", f"use one of {', '.join(PLANTS)}")
+        object.__setattr__(self, "plants", tuple(plant for plant in PLANTS if plant in self.plants))
+
+    def recipe(self) -> dict[str, object]:
+        """What decides the bytes, for ``truth/phantom.json``; what is as ever is not told."""
+        recipe = {"cxrlens": __version__, **asdict(self), "plants": list(self.plants)}
+        idle = {"workers", *(name for name in ("clean", "plants") if not getattr(self, name))}
+        return {name: value for name, value in recipe.items() if name not in idle}
 
 
 def write_phantom(out: Path, options: PhantomOptions = PhantomOptions(), progress: Progress = quiet) -> Path:
@@ -81,8 +84,7 @@ def write_phantom(out: Path, options: PhantomOptions = PhantomOptions(), progres
         OptionError: from :class:`PhantomOptions`.
     """
     out = Path(out)
-    recipe = {"cxrlens": __version__, **asdict(options)}
-    del recipe["workers"]
+    recipe = options.recipe()
     if out.exists() and _settled(out, recipe):
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -120,49 +122,55 @@ def _settled(out: Path, recipe: dict[str, object]) -> bool:
 
 def _write_all(root: Path, options: PhantomOptions, progress: Progress) -> None:
     root.mkdir()
-    (root / "README.txt").write_text(README, encoding="utf-8")
-    records = plan_cohort(options.images, options.seed)
+    records = plan_cohort(options.images, options.seed, mix_of(options.plants, clean=options.clean))
+    copies = [] if options.clean else plan_copies(records, options.seed)
+    first = len(records) + len(copies)
+    spoilt = [] if options.clean else spoilt_files(first, options.seed, options.size)
+    leaks = plan_leaks(records, first + len(spoilt), options.plants)
     rows: list[dict[str, object]] = []
     annotations: list[tuple[object, ...]] = []
-    done = _make_all(root, options, records)
-    for row, marks in progress(done, len(records), "making synthetic radiographs"):
+    plants: list[tuple[object, ...]] = []
+    done = _make_all(root, options, [*records, *leaks.visits])
+    for row, marks, planted in progress(done, len(records) + len(leaks.visits), "making synthetic radiographs"):
         rows.append(row)
         annotations.extend(marks)
-    copies = plan_copies(records, options.seed)
-    spoilt = spoilt_files(len(records) + len(copies), options.seed, options.size)
+        plants.extend(planted)
     by_path = {str(row["path"]): row for row in rows}
     groups: dict[str, int] = {}
     duplicates: list[tuple[object, ...]] = []
     faults: list[tuple[object, ...]] = []
-    for copy in copies:
+
+    def group_of(original: str) -> int:
+        if original not in groups:
+            groups[original] = len(groups) + 1
+            by_path[original]["duplicate_group"] = str(groups[original])
+            duplicates.append((groups[original], original, "original"))
+        return groups[original]
+
+    for copy in (*copies, *leaks.copies):
         source = by_path[copy.original.path]
-        if copy.original.path not in groups:
-            groups[copy.original.path] = len(groups) + 1
-            source["duplicate_group"] = str(groups[copy.original.path])
-            duplicates.append((groups[copy.original.path], copy.original.path, "original"))
+        duplicates.append((group_of(copy.original.path), copy.path, copy.alteration))
         rows.append(_plant_copy(root, copy, source))
-        duplicates.append((groups[copy.original.path], copy.path, copy.alteration))
         faults.append((copy.path, LABEL_CONFLICT if copy.label != copy.original.label else f"copy: {copy.alteration}"))
+    for original, twin in leaks.twins:
+        duplicates.append((group_of(original.path), twin.path, "near-identical film"))
+        rows.append(_plant_twin(root, original, twin, by_path[original.path], options.plants))
+        faults.append((twin.path, "one person under two ids"))
     for one in spoilt:
         rows.append(_plant_spoilt(root, one))
         faults.append((one.path, one.fault))
-    _write_tables(root, rows)
-    truth = root / "truth"
-    write_manifest(new_manifest(rows), root / "manifest.csv")
-    _write_csv(truth / "annotations.csv", _ANNOTATION, annotations)
-    _write_csv(
-        truth / "known_duplicates.csv",
-        ("group", "path", "alteration"),
-        sorted(duplicates, key=lambda d: int(str(d[0]))),
-    )
-    _write_csv(truth / "faults.csv", ("path", "fault"), faults)
+    plants.extend((path, plant, detail, split) for path, plant, detail, split in leaks.where)
+    truth = Truth(rows, annotations, duplicates, faults, plants)
+    write_truth(root, truth, clean=options.clean, planted=bool(options.plants))
 
 
-def _make(root: Path, size: int, record: Record) -> _Made:
-    """Compute and write one original with its masks; its manifest row and its annotations."""
+def _make(root: Path, size: int, record: Record, plants: tuple[str, ...]) -> _Made:
+    """Compute and write one original with its masks; its manifest row, its annotations and what was planted in it."""
     h = HOSPITALS[record.hospital]
+    planted = treatment(record, plants)
     p = expose_patient(sample_patient(record.entropy), record.visit, record.label, h.name, round(size * h.scale))
-    data = encode(to_samples(p.pixels, h.bits, h.tint), h.extension, h.quality)
+    samples = to_samples(planted.apply(p.pixels), h.bits, h.tint)
+    data = encode(samples, h.extension, planted.quality or h.quality)
     _write(root / record.path, data)
     annotations: list[tuple[object, ...]] = []
     name = f"{h.name}_{PurePosixPath(record.path).stem}".replace(" ", "_")
@@ -185,7 +193,8 @@ def _make(root: Path, size: int, record: Record) -> _Made:
         "width": p.pixels.shape[1],
         "height": p.pixels.shape[0],
     }
-    return row, annotations
+    said = planted.said(jpeg=h.extension != ".png")
+    return row, annotations, [(record.path, plant, detail, "") for plant, detail in said]
 
 
 def _plant_copy(root: Path, copy: Copy, source: dict[str, object]) -> dict[str, object]:
@@ -202,6 +211,18 @@ def _plant_copy(root: Path, copy: Copy, source: dict[str, object]) -> dict[str, 
     return {**source, **changed, "sha256": hashlib.sha256(data).hexdigest()}
 
 
+def _plant_twin(
+    root: Path, original: Record, twin: Record, source: dict[str, object], plants: tuple[str, ...]
+) -> dict[str, object]:
+    """One film again, under another patient's id."""
+    h = HOSPITALS[twin.hospital]
+    samples = near_identical(decode((root / original.path).read_bytes()), (*twin.entropy, twin.visit))
+    data = encode(samples, h.extension, treatment(original, plants).quality or h.quality)
+    _write(root / twin.path, data)
+    changed = {"path": twin.path, "patient_id": twin.patient_id, "width": samples.shape[1], "height": samples.shape[0]}
+    return {**source, **changed, "sha256": hashlib.sha256(data).hexdigest()}
+
+
 def _plant_spoilt(root: Path, spoilt: Spoilt) -> dict[str, object]:
     _write(root / spoilt.path, spoilt.data)
     width, height = spoilt.size
@@ -210,28 +231,6 @@ def _plant_spoilt(root: Path, spoilt: Spoilt) -> dict[str, object]:
     if width:
         return {**row, "width": width, "height": height}
     return {**row, "excluded": spoilt.fault}
-
-
-def _write_tables(root: Path, rows: list[dict[str, object]]) -> None:
-    """metadata.csv of each hospital that keeps one; a copy from elsewhere came without a patient."""
-    for h in HOSPITALS.values():
-        if h.layout != "table":
-            continue
-        lines = []
-        for row in sorted((r for r in rows if r["collection"] == h.name), key=lambda r: str(r["path"])):
-            own = row["source"] == h.name and row["collection"] == row["source"]
-            known = [row.get(key, "") if own else "" for key in ("patient_id", "view", "sex", "age")]
-            lines.append((PurePosixPath(str(row["path"])).name, h.spelling[str(row["label"])], *known))
-        header = ("filename", "finding", "patientid", "view", "sex", "age")
-        _write_csv(root / "collections" / h.name / "metadata.csv", header, lines)
-
-
-def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode("utf-8"))
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -243,15 +242,15 @@ def _make_all(root: Path, options: PhantomOptions, records: Sequence[Record]) ->
     """Make each record in turn, in as many processes as asked for; the order is kept."""
     workers = options.workers or min(usable_cores(), 8)
     if workers == 1 or options.images < _POOL_FROM:
-        return (_make(root, options.size, record) for record in records)
+        return (_make(root, options.size, record, options.plants) for record in records)
     # joblib's processes start afresh, not forked (the caller may run threads that a fork would break), and need no
     # guarded main module, so that this works from a notebook or a prompt too.
-    jobs = (delayed(_make_alone)(root, options.size, record) for record in records)
+    jobs = (delayed(_make_alone)(root, options.size, record, options.plants) for record in records)
     made: Iterable[_Made] = Parallel(n_jobs=workers, return_as="generator", batch_size=8)(jobs)
     return made
 
 
-def _make_alone(root: Path, size: int, record: Record) -> _Made:
+def _make_alone(root: Path, size: int, record: Record, plants: tuple[str, ...]) -> _Made:
     """As :func:`_make`, in a process of its own, whose OpenCV shall not start threads besides."""
     cv2.setNumThreads(1)
-    return _make(root, size, record)
+    return _make(root, size, record, plants)
