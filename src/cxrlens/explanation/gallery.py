@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from cxrlens import RESEARCH_ONLY
+from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.evaluation import headline, style
 from cxrlens.evaluation.blocks import PROBABILITY_COLUMNS
@@ -22,7 +25,7 @@ from cxrlens.explanation.heat import choose_layers, heat_maps
 from cxrlens.explanation.measured import check_current
 from cxrlens.explanation.methods import METHODS, find_method
 from cxrlens.explanation.overlay import COLOUR_MAP, overlay
-from cxrlens.folders import RUN_FORMAT, RunFolder, write_json
+from cxrlens.folders import RUN_FORMAT, RunFolder, write_atomically, write_json
 from cxrlens.labels import CLASSES
 from cxrlens.model import load_model
 from cxrlens.progress import Progress, quiet
@@ -33,6 +36,9 @@ SALIENCY_LIMITS = (
     "A heat-map shows where the network's evidence lies, not where the disease is: saliency methods localise "
     "significantly worse than people do (Saporta et al. 2022, Nature Machine Intelligence 4:867)."
 )
+
+OVERLAY_SIDE = 320
+"""Long side in pixels of an overlay that is kept by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress
         count = int((rows["predicted"].eq(rows["label"]) == (kind == "right")).sum())
         figure = _draw(shown, kind, f"{count} of {len(rows)} images of the {split} set", options)
         style.save(figure, run.explanations / f"gallery_{kind}.png", synthetic=run.dataset().synthetic)
+    _save_overlays(run, examples)
     record: dict[str, Any] = {
         "format": RUN_FORMAT,
         "split": split,
@@ -109,7 +116,7 @@ def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress
         "citation": METHODS[options.method].citation,
         "layer": where.removeprefix("network."),
         "limits": SALIENCY_LIMITS,
-        "examples": [_listed(e, kind) for kind, shown in examples.items() for e in shown],
+        "examples": [_listed(e, kind, k) for kind, shown in examples.items() for k, e in enumerate(shown)],
         "problems": problems,
     }
     write_json(run.explanations / "explanations.json", record)
@@ -172,11 +179,30 @@ def _square(picture: NDArray[Any]) -> NDArray[Any]:
     return picture[y : y + side, x : x + side]
 
 
-def _listed(example: _Example, kind: str) -> dict[str, Any]:
+def _save_overlays(run: RunFolder, examples: dict[str, list[_Example]]) -> None:
+    """Each overlay by itself, for pages that set them in lines of their own; named by place, never by patient."""
+    about = PngInfo()
+    if run.dataset().synthetic:
+        about.add_text("Comment", SYNTHETIC_NOTE)
+    for kind, shown in examples.items():
+        for k, example in enumerate(shown):
+            image = Image.fromarray(example.picture)
+            image.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE), Image.Resampling.LANCZOS)
+            buffer = io.BytesIO()
+            image.save(buffer, "PNG", pnginfo=about)
+            write_atomically(run.explanations / _overlay_name(kind, k), buffer.getvalue())
+
+
+def _overlay_name(kind: str, place: int) -> str:
+    return f"example_{kind}_{place:02d}.png"
+
+
+def _listed(example: _Example, kind: str, place: int) -> dict[str, Any]:
     row = example.row
     probabilities = {c: round(float(row[p]), 6) for c, p in zip(CLASSES, PROBABILITY_COLUMNS, strict=True)}
     words = {key: str(row[key]) for key in ("path", "label", "predicted", "split", "source")}
-    return {"gallery": f"gallery_{kind}.png", **words, "probabilities": probabilities}
+    pictures = {"gallery": f"gallery_{kind}.png", "overlay": _overlay_name(kind, place)}
+    return {**pictures, **words, "probabilities": probabilities}
 
 
 def _cut(text: str, most: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cxrlens.report.figures import Measured, SourceFigure, guesses, parse, split_metrics, weakest_source
 from cxrlens.report.records import RunRecord
+from cxrlens.report.unseen_sources import Unseen
 
 ORIGINAL = {"train": 0.9780, "validation": 0.9494}
 """Accuracies of the original document: internal, from a random split, 30 epochs."""
@@ -40,6 +41,7 @@ class Headline:
         guesses: what guessing scores, on the same images.
         gain: accuracy above the source's guess, with its interval, paired; ``None`` where not measured.
         weakest: the source with the lowest accuracy among those of at least 20 images.
+        outside: what the audit found on sources that a network had never seen; ``None`` before that part was run.
     """
 
     split: str
@@ -51,6 +53,7 @@ class Headline:
     guesses: tuple[Guess, ...]
     gain: Measured | None
     weakest: SourceFigure | None
+    outside: Unseen | None = None
 
     @property
     def verdict(self) -> str:
@@ -64,8 +67,8 @@ class Headline:
         return "This does not show that the model is better than knowing only where each image came from."
 
 
-def headline(record: RunRecord) -> Headline | None:
-    """``None`` before ``cxrlens evaluate``."""
+def headline(record: RunRecord, outside: Unseen | None = None) -> Headline | None:
+    """``None`` before ``cxrlens evaluate``; ``outside`` from the audit, to stand beside the figure."""
     for split, words in SPLIT_WORDS.items():
         block = split_metrics(record.metrics, split)
         accuracy = parse(block.get("accuracy")) if block else None
@@ -80,6 +83,7 @@ def headline(record: RunRecord) -> Headline | None:
                 guesses=_guesses(record, split),
                 gain=parse(_baseline(record, split, "source_majority").get("model_minus_baseline")),
                 weakest=weakest_source(block),
+                outside=outside,
             )
     return None
 

@@ -48,8 +48,23 @@ class Namer:
         """``text`` with every word that is a patient's id replaced; for sentences that other parts wrote."""
         return re.sub(r"[A-Za-z0-9]+", lambda m: "(withheld)" if self._is_id(m.group().lower()) else m.group(), text)
 
+    def withhold(self, text: str) -> str:
+        """``text`` without ids that cannot be a figure: for sentences full of numbers, which short ids would garble."""
+        telling = sorted((each for each in self.ids if _cannot_be_a_figure(each)), key=len, reverse=True)
+        lowered = text.lower()
+        for each in (known for known in telling if known.lower() in lowered):
+            pattern = rf"(?<![A-Za-z0-9]){re.escape(each)}(?![A-Za-z0-9])"
+            text = re.sub(pattern, "(withheld)", text, flags=re.IGNORECASE)
+        return text
+
     def _is_id(self, token: str) -> bool:
         return token in self._known or (len(token) >= _PADDED and token.isdigit() and token.lstrip("0") in self._bare)
+
+
+def _cannot_be_a_figure(each: str) -> bool:
+    """Letters and digits mixed, or at least six digits; a name in letters alone could be any word of a sentence."""
+    digits = sum(c.isdigit() for c in each)
+    return len(each) >= _SHORTEST_ID and digits > 0 and (not each.isdigit() or digits >= _PADDED)
 
 
 def _tokens(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,16 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot with its caption."""
+
+    picture: Picture
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
 class SplitView:
-    """Everything measured on one split."""
+    """Everything measured on one split; ``plots`` only where it has a folder of its own (another dataset)."""
 
     name: str
     title: str
@@ -63,14 +71,7 @@ class SplitView:
     guess_by_source: dict[str, Measured]
     confusion_names: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A plot with its caption."""
-
-    picture: Picture
-    caption: str
+    plots: tuple[Plot, ...] = ()
 
 
 def split_views(record: RunRecord) -> list[SplitView]:
@@ -90,7 +91,8 @@ def external_views(record: RunRecord) -> list[SplitView]:
             continue
         block = split_metrics(metrics, "external")
         if block:
-            views.append(_view("external", f"Another dataset: {path.parent.name}", block, metrics))
+            view = _view("external", f"Another dataset: {path.parent.name}", block, metrics)
+            views.append(replace(view, plots=tuple(plots(path.parent / "figures", "external"))))
     return views
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from cxrlens.folders import RunFolder, write_atomically
 from cxrlens.labels import CLASSES
 from cxrlens.report import performance
+from cxrlens.report.audit_record import read_audit
+from cxrlens.report.audited import STATUS_WORDS, audit_view
 from cxrlens.report.augmented import augmented_examples
 from cxrlens.report.data_facts import data_facts
 from cxrlens.report.figures import SMALL_SOURCE, parse, split_metrics
@@ -21,10 +23,12 @@ from cxrlens.report.rendering import render
 from cxrlens.report.reproduce import reproduction
 from cxrlens.report.splitting import split_facts
 from cxrlens.report.training_facts import training_facts
+from cxrlens.report.unseen_sources import unseen_sources
 from cxrlens.report.where_it_looked import gallery_of
 
 CONTENTS = (
     ("result", "The result"),
+    ("believed", "Can it be believed?"),
     ("data", "What went in"),
     ("found", "What was found"),
     ("split", "How it was divided"),
@@ -55,9 +59,10 @@ def write_run_report(run: RunFolder) -> Path:
 
 
 def _values(record: RunRecord) -> dict[str, Any]:
-    namer = Namer.of(record.dataset.manifest)
+    namer, audit = Namer.of(record.dataset.manifest), read_audit(record)
     data = data_facts(record.dataset.manifest) if record.dataset.manifest is not None else None
-    found, split, head = findings(record.dataset, namer), split_facts(record.dataset), headline(record)
+    found, split = findings(record.dataset, namer), split_facts(record.dataset)
+    head = headline(record, unseen_sources(audit))
     shown = head.split if head else "test"
     block = split_metrics(record.metrics, shown)
     ece = parse(block.get("ece")) if block else None
@@ -68,6 +73,8 @@ def _values(record: RunRecord) -> dict[str, Any]:
         "synthetic": record.dataset.synthetic,
         "problems": record.problems,
         "headline": head,
+        "audit": audit_view(record, audit, namer),
+        "status_words": STATUS_WORDS,
         "small_source": SMALL_SOURCE,
         "data": data,
         "findings": found,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cxrlens.errors import CxrlensError
 from cxrlens.explanation import METHODS
 from cxrlens.folders import read_json
 from cxrlens.report.figures import Measured, parse
-from cxrlens.report.pictures import Picture, from_file
+from cxrlens.report.pictures import THUMBNAIL, Picture, from_file, of_radiograph, thumbnail_of_file
 from cxrlens.report.records import RunRecord
 
 GALLERIES = {
@@ -20,12 +21,30 @@ GALLERIES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """One radiograph and the same one with the heat over it; ``None`` where a file is gone.
+
+    Args:
+        flag: why this map should not be read; empty where nothing speaks against it.
+    """
+
+    film: Picture | None
+    overlay: Picture | None
+    label: str
+    predicted: str
+    confidence: float | None
+    source: str
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
-    """One sheet of the gallery."""
+    """One kind of examples: each by itself where they were kept so, as one picture otherwise."""
 
     kind: str
     caption: str
-    picture: Picture
+    picture: Picture | None
+    examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +103,11 @@ def gallery_of(record: RunRecord) -> Gallery | None:
     split = str(said.get("split", ""))
     sheets = []
     for kind, caption in GALLERIES.items():
-        picture = from_file(folder / f"gallery_{kind}.png", f"Heat-maps of radiographs of the {split} set: {caption}")
-        if picture:
-            sheets.append(Sheet(kind, caption, picture))
+        examples = tuple(_examples(record, kind))
+        alt = f"Heat-maps of radiographs of the {split} set: {caption}"
+        picture = None if examples else from_file(folder / f"gallery_{kind}.png", alt)
+        if picture or examples:
+            sheets.append(Sheet(kind, caption, picture, examples))
     localisation = _localisation(record)
     if not sheets and localisation is None:
         return None
@@ -99,6 +120,35 @@ def gallery_of(record: RunRecord) -> Gallery | None:
         sheets=tuple(sheets),
         localisation=localisation,
     )
+
+
+def _examples(record: RunRecord, kind: str) -> Iterator[Example]:
+    """Those whose overlay was kept by itself; file names are not shown, since they may hold a patient's id."""
+    listed = (record.explanations or {}).get("examples")
+    for each in listed if isinstance(listed, list) else ():
+        if not isinstance(each, Mapping) or each.get("gallery") != f"gallery_{kind}.png" or "overlay" not in each:
+            continue
+        label, predicted, source = (str(each.get(key, "")) for key in ("label", "predicted", "source"))
+        sure = parse(_block(each.get("probabilities")).get(predicted))
+        words = f"{label} of {source}, called {predicted}"
+        yield Example(
+            film=of_radiograph(Path(str(each.get("path", ""))), f"Radiograph: {words}"),
+            overlay=thumbnail_of_file(
+                record.folder.explanations / Path(str(each["overlay"])).name, f"The same with heat: {words}", THUMBNAIL
+            ),
+            label=label,
+            predicted=predicted,
+            confidence=sure.value if sure else None,
+            source=source,
+            flag=_flag(each.get("flag", each.get("weak"))),
+        )
+
+
+def _flag(said: Any) -> str:
+    """The reason, however the scorecard wrote it: a sentence, or several."""
+    if isinstance(said, list | tuple):
+        return "; ".join(str(each) for each in said)
+    return said if isinstance(said, str) else ""
 
 
 def _localisation(record: RunRecord) -> Localisation | None:
