@@ -1,0 +1,56 @@
+"""Coverage and size of prediction sets on images that neither training nor calibration has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from cxrlens.calibrated import Calibration
+from cxrlens.evaluation.blocks import Bootstrap, mean_interval, scores_of
+from cxrlens.evaluation.calibration.conformal import ClassPromise
+from cxrlens.evaluation.calibration.parts import Places, by_parts, share_of
+from cxrlens.evaluation.resampling import clusters
+from cxrlens.labels import CLASSES
+
+
+def measure_sets(
+    rows: pd.DataFrame, calibration: Calibration, promises: Sequence[ClassPromise], bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """How often the set holds the true class, and how large it is.
+
+    Args:
+        rows: n rows of predictions.
+        calibration: what was learnt on the calibration part.
+        promises: for each class, what that part could promise.
+        bootstrap: resamples and seed.
+
+    Returns:
+        ``overall``, ``by_class``, ``by_source``: each ``n``, ``coverage``, ``size`` (mean number of classes), the
+        shares ``one``, ``several``, ``empty``; and for classes ``promised`` (false where the calibration part was too
+        small) and ``surprise`` (probability of so little coverage under exchangeability).
+    """
+    scores = scores_of(rows)
+    inside = calibration.inside(scores.probabilities)
+    covered = inside[range(len(rows)), scores.truth]
+    size = inside.sum(axis=1)
+
+    def measure(places: Places) -> dict[str, Any]:
+        part = rows.iloc[places]
+        shares = {"one": size[places] == 1, "several": size[places] > 1, "empty": size[places] == 0}
+        mean = mean_interval(size[places].astype(float), clusters(part), bootstrap)
+        return {
+            "n": len(part),
+            "coverage": share_of(covered[places], part, bootstrap).to_dict(),
+            "size": mean.to_dict(),
+            **{name: share_of(share, part, bootstrap).to_dict() for name, share in shares.items()},
+        }
+
+    record = by_parts(rows, measure)
+    for k, (label, promise) in enumerate(zip(CLASSES, promises, strict=True)):
+        held = covered[scores.truth == k]
+        entry = record["by_class"][label]
+        entry["promised"] = promise.threshold is not None
+        entry["surprise"] = promise.surprise(int(held.sum()), len(held))
+    return record
