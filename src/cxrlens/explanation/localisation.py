@@ -20,6 +20,7 @@ from cxrlens.explanation.heat import choose_layers, heat_maps
 from cxrlens.explanation.lesions import Annotated, Mask, read_annotations
 from cxrlens.explanation.localisation_figure import localisation_figure
 from cxrlens.explanation.methods import METHODS, find_method
+from cxrlens.explanation.priors import centre_prior
 from cxrlens.folders import RUN_FORMAT, RunFolder, write_json
 from cxrlens.labels import NORMAL
 from cxrlens.manifest import kept
@@ -179,12 +180,6 @@ def scores_of_heat(heat: NDArray[np.float32], lesion: Mask, tolerance: int = TOL
         "pointing_15px": float(near[hottest].mean()),
         "energy": float(heat[lesion].sum(dtype=np.float64) / total),
     }
-
-
-def centre_prior(shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) Gaussian at the middle, deviation a quarter of each side: where lesions lie if one knows nothing else."""
-    y, x = (np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n / 4)) ** 2) for n in shape)
-    return np.outer(y, x).astype(np.float32)
 
 
 def _held_out(run: RunFolder, options: LocalisationOptions) -> dict[str, dict[str, str]]:
