@@ -23,6 +23,8 @@ from cxrlens.training.randomness import ADVERSARY, derived_seed
 HIDDEN = 64
 STEEPNESS = 10.0
 """Of the ramp, as in the paper."""
+BETAS = (0.5, 0.99)
+"""Of the head's AdamW: with the usual momentum the two players run in circles (Radford et al., ICLR 2016)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Adversary(Objective):
             )
         dtype = torch.float64 if next(bare.parameters()).dtype == torch.float64 else torch.float32
         self.head = head.to(fabric.device, dtype)
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=options.lr, weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=options.lr, betas=BETAS, weight_decay=0.0)
         self._features: Tensor | None = None
 
     def predict(self, model: nn.Module, pixels: Tensor) -> Tensor:
