@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,13 +30,7 @@ def draw_shortcuts(figures: Mapping[str, Any]) -> Figure:
                 axes.text(1.03, y, f"{value['value']:.2f}", va="center", fontsize=9)
             axes.axvline(figures["chance"], color=style.SOFT, linestyle="--", linewidth=1)
             axes.text(figures["chance"], len(rows) - 0.45, "chance", ha="center", fontsize=8, color=style.SOFT)
-            names = [
-                name.replace(" (", "\n(")
-                .replace(" with letters", "\nwith letters")
-                .replace(" without its", "\nwithout its")
-                .replace(" of each", "\nof each")
-                for name, _ in reversed(rows)
-            ]
+            names = [_broken(name) for name, _ in reversed(rows)]
             axes.set_yticks(range(len(rows)), names)
             axes.tick_params(axis="y", length=0)
             axes.set_xlim(0, 1.0)
@@ -45,9 +40,8 @@ def draw_shortcuts(figures: Mapping[str, Any]) -> Figure:
             axes.grid(axis="x")
             axes.set_axisbelow(True)
         made = f"{figures['network']}, {figures['size']} px, {figures['epochs']} epochs, seed {figures['seed']}"
-        style.heading(
-            figure, "What is enough to name the class?", f"Test part, n = {figures['n']:,}. Retrained: {made}."
-        )
+        words = f"Test part, n = {figures['n']:,}. Retrained: {made}."
+        style.heading(figure, "What is enough to name the class?", words)
     return figure
 
 
@@ -62,11 +56,10 @@ def draw_examples(frames: Mapping[str, Frames], labels: Sequence[str]) -> Figure
                 style.no_frame(axes)
                 if axes in grid[0]:
                     axes.set_title(labels[column], fontsize=9)
-            words = (
-                title.replace(" (", "\n(")
-                .replace(" with ", "\nwith ")
-                .replace(" without ", "\nwithout ")
-                .replace(" of ", "\nof ")
-            )
-            row[0].set_ylabel(words, rotation=0, ha="right", va="center", fontsize=8.5, labelpad=8)
+            row[0].set_ylabel(_broken(title), rotation=0, ha="right", va="center", fontsize=8.5, labelpad=8)
     return figure
+
+
+def _broken(words: str) -> str:
+    """In lines of about 24 letters."""
+    return "\n".join(textwrap.wrap(words, 24))
