@@ -201,6 +201,22 @@ def evaluate(
 
 
 @app.command()
+def calibrate(
+    run: Run,
+    coverage: Annotated[float, typer.Option(help="of the prediction sets, for each class", min=0.5, max=0.99)] = 0.90,
+    risk: Annotated[float, typer.Option(help="wrong answers tolerated among those given", min=0.01, max=0.5)] = 0.10,
+    sensitivity: Annotated[float, typer.Option(help="of each class's fixed point", min=0.5, max=0.99)] = 0.90,
+    resamples: Annotated[int, typer.Option(help="of the bootstrap by patient", min=100)] = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Calibrate: probabilities, prediction sets, when to say "not sure", operating points; measured on the test."""
+    from cxrlens.chain.calibrating import calibrate_run
+    from cxrlens.evaluation.calibration.options import CalibrationOptions
+
+    _finish(calibrate_run(run, CalibrationOptions(coverage, risk, sensitivity, resamples, seed), _console()))
+
+
+@app.command()
 def explain(
     run: Run,
     images: Annotated[

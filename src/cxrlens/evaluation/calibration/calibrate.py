@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pandas as pd
 
+from cxrlens.calibrated import Calibration
 from cxrlens.errors import RunError
 from cxrlens.evaluation.blocks import PROBABILITY_COLUMNS
 from cxrlens.evaluation.calibration.fitting import Fitted, fit_calibration
@@ -31,10 +33,10 @@ def calibrate(run: RunFolder, options: CalibrationOptions = DEFAULTS, *, figures
         figures: draw ``calibration/*.png`` too.
 
     Returns:
-        What ``calibration.json`` holds: ``format``, ``model``, ``dataset``, ``dataset_hash``, ``split_kind``,
-        ``synthetic``, ``options``, ``runtime`` (:class:`cxrlens.calibrated.Calibration`), what was fitted
-        (:meth:`Fitted.to_dict`) and ``measured`` (:func:`measure_calibration` with ``split`` and ``meaning``; null
-        where no independent image is left).
+        What ``calibration.json`` holds: ``format``, ``model``, ``dataset``, ``dataset_hash``, ``predictions_sha256``,
+        ``split_kind``, ``synthetic``, ``options``, ``runtime`` (:class:`cxrlens.calibrated.Calibration`), what was
+        fitted (:meth:`Fitted.to_dict`) and ``measured`` (:func:`measure_calibration` with ``split`` and ``meaning``;
+        null where no independent image is left).
 
     Raises:
         RunError: no run folder, not evaluated, evaluated with other weights, or no calibration part.
@@ -65,6 +67,7 @@ def calibrate(run: RunFolder, options: CalibrationOptions = DEFAULTS, *, figures
         "model": metrics["model"],
         "dataset": metrics.get("dataset", "unknown"),
         "dataset_hash": metrics.get("dataset_hash", ""),
+        "predictions_sha256": predictions_hash(run),
         "split_kind": kind,
         "synthetic": synthetic,
         "classes": list(CLASSES),
@@ -89,6 +92,23 @@ def current_metrics(run: RunFolder) -> dict[str, Any]:
     if not isinstance(named, dict) or named.get("hash") != model.get("weights_sha256"):
         raise RunError(run.root, "has predictions of another model than it holds now", "run 'cxrlens evaluate' again")
     return metrics
+
+
+def stored_calibration(run: RunFolder) -> dict[str, Any] | None:
+    """``calibration.json`` where it is of the model and the predictions that the run holds now; else ``None``."""
+    if not run.calibration_path.is_file():
+        return None
+    try:
+        record = read_json(run.calibration_path)
+        Calibration.from_dict(record).of_model(str(run.model().get("weights_sha256")))
+    except RunError:
+        return None
+    return record if record.get("predictions_sha256") == predictions_hash(run) else None
+
+
+def predictions_hash(run: RunFolder) -> str:
+    """SHA-256 of ``predictions.csv``."""
+    return hashlib.sha256(run.predictions_path.read_bytes()).hexdigest()
 
 
 def read_predictions(run: RunFolder) -> pd.DataFrame:
