@@ -29,6 +29,9 @@ STRONG = AugmentationOptions(
     border_width=0.3,
     marker_probability=1,
     flip_probability=0.5,
+    curve=2,
+    resolution=0.9,
+    local_contrast=3,
 )
 
 
@@ -70,7 +73,7 @@ def test_zero_magnitude_is_the_identity() -> None:
     "effect", [f.name for f in fields(AugmentationOptions) if f.name not in ("erase_area", "border_width")]
 )
 def test_each_effect_alone_changes_something(effect: str) -> None:
-    alone = {effect: 1.0 if effect.endswith("probability") else getattr(STANDARD, effect)}
+    alone = {effect: 1.0 if effect.endswith("probability") else getattr(STANDARD, effect) or 0.5}
     sizes = {"erase_area": 0.1, "border_width": 0.2}
     pixels = radiographs()
     out = Augmentation(replace(NONE, **{**sizes, **alone}))(pixels, seeded())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cxrlens.augmentation import exposure, geometry, objects
+from cxrlens.augmentation import exposure, geometry, objects, signature
 from cxrlens.augmentation.options import AugmentationOptions
 from cxrlens.augmentation.parameters import Parameters, sample
 
@@ -53,10 +53,16 @@ class Augmentation:
             out = geometry.mirror(out, parameters)
         if o.erase_probability:
             objects.erase_(out, parameters)
+        if o.resolution:
+            signature.resolution_(out, parameters)
         if o.blur_probability:
             exposure.blur_(out, parameters)
         if o.gamma or o.contrast or o.brightness:
             exposure.tone_(out, parameters)
+        if o.local_contrast:
+            signature.local_contrast_(out, parameters)
+        if o.curve:
+            signature.curve_(out, parameters)
         if o.noise:
             exposure.noise_(out, parameters)
         if o.border_probability:

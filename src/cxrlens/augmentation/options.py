@@ -25,6 +25,9 @@ _MOST = {
     "noise": 0.5,
     "erase_area": 0.5,
     "border_width": 0.4,
+    "curve": 9.0,
+    "resolution": 0.9,
+    "local_contrast": 3.0,
 }
 
 
@@ -49,6 +52,10 @@ class AugmentationOptions:
             no network should learn the marker in place of the lung.
         flip_probability: share of images mirrored left to right. Off: the heart is on the left, and a mirrored film
             shows situs inversus, which radiographs of the four classes practically never do.
+        curve: tone curve of an unknown film or display, monotone and smooth: its slopes are up to 1 + curve times
+            steeper or flatter than a straight line (then scaled to keep black and white where they are).
+        resolution: detail lost: images are reduced to 1 - resolution of their side at worst, and enlarged again.
+        local_contrast: contrast to the surroundings: gains from 1 / (1 + local_contrast) to 1 + local_contrast.
 
     Raises:
         OptionError: a negative magnitude, or one beyond what leaves a radiograph recognisable.
@@ -68,6 +75,9 @@ class AugmentationOptions:
     border_width: float = 0.10
     marker_probability: float = 0.10
     flip_probability: float = 0.0
+    curve: float = 0.0
+    resolution: float = 0.0
+    local_contrast: float = 0.0
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):
@@ -107,5 +117,24 @@ STRENGTHS: dict[str, AugmentationOptions] = {
         marker_probability=0.0,
     ),
     "standard": AugmentationOptions(),
+    "signature": AugmentationOptions(curve=1.5, resolution=0.6, local_contrast=0.8),
+    "strong": AugmentationOptions(
+        rotation_deg=10.0,
+        shift=0.08,
+        zoom=0.15,
+        gamma=0.60,
+        contrast=0.35,
+        brightness=0.10,
+        noise=0.05,
+        blur_probability=0.30,
+        erase_probability=0.40,
+        erase_area=0.10,
+        border_probability=0.50,
+        border_width=0.12,
+        marker_probability=0.50,
+        curve=2.0,
+        resolution=0.7,
+        local_contrast=1.0,
+    ),
 }
-"""Presets by name."""
+"""Presets by name: ``signature`` is ``standard`` with the three effects that hide a source; ``strong`` has all."""

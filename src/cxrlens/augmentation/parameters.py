@@ -12,6 +12,8 @@ from cxrlens.augmentation.options import AugmentationOptions
 
 NOISE_OFFSETS = 256
 """Windows into the noise table start at one of 256 × 256 places."""
+CURVE_PARTS = 6
+"""Of the tone curve, between knots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ class Parameters:
         erase: (B, 5) top, left, height, width in shares of the side, and grey; height 0 where there is none.
         border: (B, 4) top, bottom, left, right in shares of the side; 0 where there is none.
         marker: (B, 5) letter (0 L, 1 R, -1 none), centre row and column, height in shares of the side, and grey.
+        curve: (B, 6) rises of the tone curve between evenly spaced knots, relative to each other.
+        resolution: (B,) share of the side that the detail is reduced to.
+        local_gain: (B,) of what departs from the local mean.
+        local_cells: (B,) int64, cells of the grid of local means, along a side.
     """
 
     angle_deg: Tensor
@@ -47,6 +53,10 @@ class Parameters:
     erase: Tensor
     border: Tensor
     marker: Tensor
+    curve: Tensor
+    resolution: Tensor
+    local_gain: Tensor
+    local_cells: Tensor
 
     def __len__(self) -> int:
         return int(self.zoom.shape[0])
@@ -98,4 +108,13 @@ def sample(options: AugmentationOptions, count: int, generator: torch.Generator)
     column = uniform(0.06, 0.16)
     marker = [letter, uniform(0.06, 0.18), torch.where(left, column, 1 - column), uniform(0.05, 0.09), uniform(0.75, 1)]
 
-    return Parameters(**geometry, **tone, erase=torch.stack(erase, 1), border=sides, marker=torch.stack(marker, 1))
+    # Drawn last: what the others draw from the same generator is what it was before these effects were there.
+    bent, gain = math.log1p(options.curve), math.log1p(options.local_contrast)
+    signature = {
+        "curve": uniform(-bent, bent, CURVE_PARTS).exp(),
+        "resolution": uniform(1 - options.resolution, 1),
+        "local_gain": uniform(-gain, gain).exp(),
+        "local_cells": torch.randint(3, 13, (count,), generator=generator),
+    }
+    on_film = {"erase": torch.stack(erase, 1), "border": sides, "marker": torch.stack(marker, 1)}
+    return Parameters(**geometry, **tone, **on_film, **signature)
