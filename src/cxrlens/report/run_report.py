@@ -11,6 +11,7 @@ from cxrlens.report import performance
 from cxrlens.report.audit_record import read_audit
 from cxrlens.report.audited import STATUS_WORDS, audit_view
 from cxrlens.report.augmented import augmented_examples
+from cxrlens.report.calibrated import calibrated_view
 from cxrlens.report.data_facts import data_facts
 from cxrlens.report.figures import SMALL_SOURCE, parse, split_metrics
 from cxrlens.report.findings import findings
@@ -35,6 +36,7 @@ CONTENTS = (
     ("augmentation", "What training saw"),
     ("training", "Training"),
     ("figures", "How well it does"),
+    ("calibrated", "What a probability is worth"),
     ("mistakes", "Mistakes"),
     ("gradcam", "Where it looked"),
     ("limits", "Limits"),
@@ -89,6 +91,7 @@ def _values(record: RunRecord) -> dict[str, Any]:
         "test_measured": shown == "test",
         "calibration": calibration_words(ece.value if ece else None),
         "plots": performance.plots(record.folder.figures, shown),
+        "calibrated": calibrated_view(record),
         "mistakes": most_confident_mistakes(record, shown, namer),
         "explanations": gallery_of(record),
         "limits": limits(record, data, split, head, found),
