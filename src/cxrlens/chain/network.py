@@ -17,7 +17,7 @@ from cxrlens.evaluation import EvaluationOptions, evaluate
 from cxrlens.explanation import ExplainOptions, GalleryOptions, explain, gallery, score_localisation
 from cxrlens.folders import DatasetFolder, RunFolder
 from cxrlens.progress import rich_progress
-from cxrlens.report import write_curation_report, write_model_card, write_run_report
+from cxrlens.report import write_checklists, write_curation_report, write_model_card, write_run_report
 from cxrlens.training import train
 from cxrlens.training.console import ConsoleObserver
 
@@ -111,6 +111,7 @@ def write_report(root: Path, console: Console) -> int:
     if run.config_path.is_file():
         console.print(f"report: {write_run_report(run)}")
         console.print(f"model card: {write_model_card(run)}")
+        console.print(f"reporting checklists: {write_checklists(run)}")
     elif dataset.manifest_path.is_file():
         console.print(f"report: {write_curation_report(dataset)}")
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cxrlens.audit.verdict import Status
 from cxrlens.report.audit_record import LEAVE_ONE_OUT, AuditPart
-from cxrlens.report.audit_tables import Row, Table, cell, table, tables_of, words
+from cxrlens.report.audit_tables import Cell, Row, Table, cell, table, tables_of, words
 from cxrlens.report.figures import parse
 from cxrlens.report.pictures import Picture, from_file
 
@@ -31,23 +31,7 @@ HOW_ASKED: dict[str, str] = {
     "explanations": "Whether the heat-maps depend on what the network learnt, and whether what is hot matters to it.",
 }
 
-VARIANTS: dict[str, str] = {
-    "full": "The whole picture",
-    "no_lungs": "Lungs blacked out",
-    "lungs_blacked": "Lungs blacked out",
-    "without_lungs": "Lungs blacked out",
-    "lungs_only": "Lungs only",
-    "border": "The border only",
-    "border_only": "The border only",
-    "thumbnail": "A thumbnail of 8 × 8 pixels",
-    "shuffled": "Patches shuffled",
-    "shuffled_patches": "Patches shuffled",
-    "no_markers": "Markers removed",
-    "markers_removed": "Markers removed",
-    "no_border": "Border removed",
-    "border_removed": "Border removed",
-    "lungs_removed": "Lungs removed",
-}
+WHOLE = "The whole picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,43 +79,60 @@ def _shortcuts(figures: Mapping[str, Any]) -> list[Table]:
     guess = f" Chance is {chance.value:.2f}." if chance else ""
     tables = []
     if retrained:
-        rows = [Row("The whole picture", (cell(figures.get("full")), "100 %"))]
-        rows += [Row(_variant(name), (cell(of.get("balanced_accuracy")), _share(of))) for name, of in retrained.items()]
+        rows = [Row(WHOLE, (cell(figures.get("full")), "100 %"))]
+        rows += [
+            Row(_variant(name, of), (cell(of.get("balanced_accuracy")), _share(of))) for name, of in retrained.items()
+        ]
         columns = ("Trained and tested on", "Balanced accuracy", "Of what the whole picture gives above chance")
         tables.append(
             table(f"The same small network, trained anew on pictures that lack something.{guess}", columns, rows)
         )
     if tested:
         rows = [
-            Row(_variant(name), (cell(of.get("balanced_accuracy")), cell(of.get("minus_full"))))
+            Row(_variant(name, of), (cell(of.get("balanced_accuracy")), cell(of.get("minus_full"))))
             for name, of in tested.items()
         ]
+        if "tested_full" in figures:
+            rows.insert(0, Row(WHOLE, (cell(figures["tested_full"]), "–")))
         columns = ("Shown to the finished network", "Balanced accuracy", "Difference to the whole picture")
         caption = (
             "The finished network on altered pictures. This is another question: it never saw pictures like these."
         )
         tables.append(table(caption, columns, rows))
-    used = {"chance", "full", "by_retraining", "by_testing"}
+    used = {"chance", "full", "by_retraining", "by_testing", "tested_full"}
     return tables + tables_of({key: value for key, value in figures.items() if key not in used}, "Further figures")
 
 
 def _source_features(figures: Mapping[str, Any]) -> list[Table]:
     names = {
-        "features_name_source": "From the network's features",
+        "features_name_source": "From the trained network's features",
+        "untrained_features_name_source": "From the features of the same network untrained",
         "majority": "Guessing the commonest source",
         "chance": "Guessing at random",
     }
     rows = [Row(text, (cell(figures[key]),)) for key, text in names.items() if key in figures]
     within = _block(figures.get("within_class"))
     rest = {key: value for key, value in figures.items() if key not in {*names, "within_class"}}
-    tables = [table("How often the source is named rightly.", ("Named how", "Share"), rows)] if rows else []
+    caption = "How often the source of a test image is named rightly (balanced over the sources)."
+    tables = [table(caption, ("Named how", "Share"), rows)] if rows else []
     if within:
-        tables += tables_of({"Within one class, where the disease cannot help": within})
+        inside = [Row(label, _of_class(of)) for label, of in within.items()]
+        columns = ("Class", "From the features", "Guessing", "Sources told apart")
+        tables.append(table("The same within one class, where the disease cannot help.", columns, inside))
     return tables + tables_of(rest, "Further figures")
 
 
-def _variant(name: str) -> str:
-    return VARIANTS.get(name, words(name))
+def _of_class(of: Mapping[str, Any]) -> tuple[Cell, ...]:
+    """Of one class; a class without figures says why."""
+    if "value" in of:
+        return (cell(of), "–", "–")
+    known = of.get("balanced_accuracy")
+    first = cell(known) if known is not None else str(of.get("reason", "not measured"))
+    return (first, cell(of.get("chance")), cell(of.get("sources")))
+
+
+def _variant(name: str, of: Mapping[str, Any]) -> str:
+    return str(of.get("title") or words(name.replace("-", " ")))
 
 
 def _share(of: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from cxrlens.report.audit_record import read_audit
 from cxrlens.report.audited import STATUS_WORDS, audit_view
 from cxrlens.report.augmented import augmented_examples
 from cxrlens.report.calibrated import calibrated_view
+from cxrlens.report.checklists import assess
+from cxrlens.report.checklists.assess import STATES
 from cxrlens.report.data_facts import data_facts
 from cxrlens.report.figures import SMALL_SOURCE, parse, split_metrics
 from cxrlens.report.findings import findings
@@ -22,6 +24,7 @@ from cxrlens.report.naming import Namer
 from cxrlens.report.records import RunRecord, read_run
 from cxrlens.report.rendering import render
 from cxrlens.report.reproduce import reproduction
+from cxrlens.report.run_facts import run_facts
 from cxrlens.report.splitting import split_facts
 from cxrlens.report.training_facts import training_facts
 from cxrlens.report.unseen_sources import unseen_sources
@@ -40,6 +43,7 @@ CONTENTS = (
     ("mistakes", "Mistakes"),
     ("gradcam", "Where it looked"),
     ("limits", "Limits"),
+    ("checklists", "Reporting checklists"),
     ("again", "The same again"),
 )
 
@@ -77,6 +81,8 @@ def _values(record: RunRecord) -> dict[str, Any]:
         "headline": head,
         "audit": audit_view(record, audit, namer),
         "status_words": STATUS_WORDS,
+        "assessments": assess(run_facts(record)),
+        "states": STATES,
         "small_source": SMALL_SOURCE,
         "data": data,
         "findings": found,
