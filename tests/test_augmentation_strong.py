@@ -128,5 +128,5 @@ def test_hidden_sources_cannot_be_told_by_their_curve() -> None:
         return float((x[:, None] < y[None]).float().mean())
 
     augment = Augmentation(replace(NONE, curve=_MOST["curve"]))
-    assert overlap(bright, dark) == 0
+    assert overlap(bright, dark) < 0.01
     assert overlap(augment(bright, seeded(3)), augment(dark, seeded(4))) > 0.1

@@ -29,7 +29,8 @@ class Preprocessing:
     Args:
         size: side S of the square frame, in pixels.
         trim_borders: cut uniform black or white frames off first.
-        tone: ``stretch`` (0.5th to 99.5th percentile to the full range), ``clahe`` or ``none``.
+        tone: ``stretch`` (0.5th to 99.5th percentile to the full range), ``clahe``, ``equalise`` (one histogram for
+            all), ``local`` (one local contrast for all) or ``none``.
         keep_aspect: resize both sides alike and pad with black; else squeeze the film into the square.
 
     Raises:

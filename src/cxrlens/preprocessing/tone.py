@@ -8,9 +8,14 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
 
 _LOW, _HIGH = 0.5, 99.5  # percent; spares the tone curve from burnt-in letters and dead pixels
 _FLAT = 2 / 255  # less contrast than this is noise: stretching it would invent a picture
+_BELL = 0.22  # standard deviation of the reference histogram, a bell about mid-grey cut off at black and white
+_NEIGHBOURHOOD = 1 / 16  # of the longer side: standard deviation of the window of local contrast
+_SPREAD = 3.0  # local standard deviations from mid-grey to black or white
 
 
 def keep(grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -34,7 +39,49 @@ def clahe(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     return equalised.astype(np.float32) / np.float32(255)
 
 
+def equalise(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By rank to one reference histogram, a smooth bell: what any monotone tone curve did to the film is undone.
+
+    Histogram standardisation as of Nyúl & Udupa (1999), with every rank a landmark. The darkest and the brightest grey
+    stay black and white, however many pixels have them (air, padding, clipping), and take no rank from the others.
+    Equal greys share their mean rank. Flat images stay as they are.
+    """
+    darkest, brightest = float(grey.min()), float(grey.max())
+    if brightest - darkest < _FLAT:
+        return grey
+    between = (grey > darkest) & (grey < brightest)
+    out: NDArray[np.float32] = (grey >= brightest).astype(np.float32)
+    if between.any():
+        ranks = (rankdata(grey[between]) - 0.5) / between.sum()
+        below = ndtr(-0.5 / _BELL)  # of the whole bell, on either side of what is cut off
+        out[between] = 0.5 + _BELL * ndtri(below + ranks * (1 - 2 * below))
+    return out
+
+
+def local(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``stretch``, then local contrast normalisation (Jarrett et al., ICCV 2009): one local mean and deviation for all.
+
+    The local mean becomes mid-grey, ±3 local deviations black and white. The window is a Gaussian of a sixteenth of the
+    longer side; deviations below a quarter of the whole image's are not blown up further, so that air stays calm.
+    """
+    stretched = stretch(grey)
+    if float(stretched.max() - stretched.min()) < _FLAT:
+        return grey
+    sigma = max(1.0, max(grey.shape) * _NEIGHBOURHOOD)
+    departure = stretched - _blurred(stretched, sigma)
+    deviation = np.sqrt(_blurred(departure * departure, sigma))
+    floor = 0.25 * float(np.sqrt(np.mean(departure * departure))) + 1e-6
+    levelled = 0.5 + departure / (2 * _SPREAD * np.maximum(deviation, np.float32(floor)))
+    clipped: NDArray[np.float32] = np.clip(levelled, 0.0, 1.0).astype(np.float32)
+    return clipped
+
+
+def _blurred(grey: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    blurred: NDArray[np.float32] = cv2.GaussianBlur(grey, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    return blurred
+
+
 TONES: Mapping[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = MappingProxyType(
-    {"stretch": stretch, "none": keep, "clahe": clahe}
+    {"stretch": stretch, "none": keep, "clahe": clahe, "equalise": equalise, "local": local}
 )
 """Tone operations by name: (h, w) float32 in [0, 1] to the same."""
