@@ -217,6 +217,36 @@ def calibrate(
 
 
 @app.command()
+def gate(
+    run: Run,
+    negatives: Annotated[
+        Optional[list[Path]], typer.Option(help="a folder of images that are no chest films, to measure against")
+    ] = None,
+    false_refusals: Annotated[
+        float, typer.Option(help="share of the validation radiographs that may be refused", min=0, max=0.5)
+    ] = 0.01,
+    resamples: Annotated[int, typer.Option(help="of the bootstrap by patient", min=100)] = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Fit the gate of a run on its training images: what may the model judge? Measure it on held-out ones."""
+    from cxrlens.chain import gating
+
+    request = gating.GateRequest(tuple(negatives or ()), false_refusals, resamples, seed)
+    _finish(gating.gate_run(run, request, _console()))
+
+
+@app.command()
+def check(
+    images: Annotated[list[Path], typer.Argument(help="image files, or folders of them", show_default=False)],
+    run: Annotated[Path, typer.Option(help="a run folder with a gate, as 'gate' fits it")],
+) -> None:
+    """Say of each image whether the model may judge it: passes, is repaired, or is refused with the reason."""
+    from cxrlens.chain import gating
+
+    _finish(gating.check_images(run, images, _console()))
+
+
+@app.command()
 def explain(
     run: Run,
     images: Annotated[
