@@ -79,6 +79,16 @@ def read_header(path: Path) -> dict[str, str]:
     return {**_metadata(dataset), "modality": str(dataset.get("Modality") or "")}
 
 
+def read_making(path: Path) -> tuple[str, str]:
+    """Transfer syntax by name and manufacturer of a file, blank where not told; no pixel is decoded.
+
+    Raises:
+        UnreadableImageError: the file is no DICOM.
+    """
+    dataset = _parse(path, path, stop_before_pixels=True)
+    return str(_transfer_syntax(dataset).name), str(dataset.get("Manufacturer") or "").strip()
+
+
 def _parse(source: bytes | Path, path: Path, *, stop_before_pixels: bool) -> Dataset:
     """``force`` makes pydicom take any bytes, so what it parsed must show that it is an image's header."""
     try:
