@@ -17,6 +17,7 @@ from cxrlens.report.checklists.assess import STATES
 from cxrlens.report.data_facts import data_facts
 from cxrlens.report.figures import SMALL_SOURCE, parse, split_metrics
 from cxrlens.report.findings import findings
+from cxrlens.report.gated import gated_view
 from cxrlens.report.headline import ORIGINAL, headline
 from cxrlens.report.limits import calibration_words, limits
 from cxrlens.report.mistakes import most_confident_mistakes
@@ -41,6 +42,7 @@ CONTENTS = (
     ("figures", "How well it does"),
     ("calibrated", "What a probability is worth"),
     ("mistakes", "Mistakes"),
+    ("gate", "What it may judge"),
     ("gradcam", "Where it looked"),
     ("limits", "Limits"),
     ("checklists", "Reporting checklists"),
@@ -99,6 +101,7 @@ def _values(record: RunRecord) -> dict[str, Any]:
         "plots": performance.plots(record.folder.figures, shown),
         "calibrated": calibrated_view(record),
         "mistakes": most_confident_mistakes(record, shown, namer),
+        "gated": gated_view(record),
         "explanations": gallery_of(record),
         "limits": limits(record, data, split, head, found),
         "again": reproduction(record, split),
