@@ -48,19 +48,20 @@ def source_features(case: Case) -> PartResult:
     train, test = train[train["source"].isin(names)], test[test["source"].isin(names)]
     untrained = build_model(case.model.name, classes=len(CLASSES), size=case.model.size).eval()
     tables: dict[str, Any] = {}
-    for name, module in (("trained", case.model.module), ("untrained", untrained)):
-        known, asked = (features_of(module, _frames(case, part)) for part in (train, test))
+    both = (train, test)
+    for name, module in (("untrained", untrained), ("trained", case.model.module)):
+        known, asked = (features_of(module, _frames(case, part)) for part in both)
         tables[name] = _named(known, train, asked, test, case.bootstrap)
     within: dict[str, Any] = {}
     for label in CLASSES:
-        a, b = train[train["label"] == label], test[test["label"] == label]
-        several = [s for s in names if (a["source"] == s).sum() >= FEWEST and (b["source"] == s).sum() >= 5]
+        counts = [part.loc[part["label"] == label, "source"].value_counts() for part in both]
+        several = [s for s in names if counts[0].get(s, 0) >= FEWEST and counts[1].get(s, 0) >= 5]
         if len(several) < 2:
             within[label] = {"reason": "fewer than two sources have enough images of it"}
             continue
-        a, b = a[a["source"].isin(several)], b[b["source"].isin(several)]
-        known, asked = (features_of(case.model.module, _frames(case, part)) for part in (a, b))
-        within[label] = {"chance": 1 / len(several), "sources": several, **_named(known, a, asked, b, case.bootstrap)}
+        a, b = ((part["label"].eq(label) & part["source"].isin(several)).to_numpy() for part in both)
+        named = _named(known[a], train[a], asked[b], test[b], case.bootstrap)
+        within[label] = {"chance": 1 / len(several), "sources": several, **named}
     helps = _source_helps(case)
     figures = {
         "sources": names,
