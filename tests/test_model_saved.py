@@ -33,7 +33,7 @@ def alter(run: RunFolder, **changes: object) -> None:
 def test_what_was_saved_comes_back(run: RunFolder) -> None:
     loaded = load_model(run)
     torch.manual_seed(0)
-    fresh = build_model("compact", size=64).eval()
+    fresh = build_model("compact", size=64).eval().to(memory_format=torch.channels_last)
     pixels = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
         assert torch.equal(loaded.module(pixels), fresh(pixels))
