@@ -260,12 +260,42 @@ def explain(
     annotations: Annotated[
         Optional[Path], typer.Option(help="annotations.csv with lesion masks: score the heat-maps")
     ] = None,
+    scorecard: Annotated[bool, typer.Option("--scorecard", help="test the explanations themselves")] = False,
+    other_run: Annotated[
+        Optional[Path], typer.Option(help="with --scorecard: the same network trained with another seed")
+    ] = None,
 ) -> None:
     """Show where the network looked: heat-maps over the original, at its own size."""
     from cxrlens import chain
 
+    if scorecard:
+        from cxrlens.chain.scoring import ScorecardRequest, scorecard_of_run
+
+        asked = ScorecardRequest(method, annotations, other_run, tuple(images or ()))
+        return _finish(scorecard_of_run(run, asked, _console()))
     request = chain.ExplainRequest(tuple(images or ()), method, target, out, annotations)
     _finish(chain.explain_run(run, request, _console()))
+
+
+@app.command()
+def audit(
+    run: Run,
+    full: Annotated[
+        bool, typer.Option("--full/--fast", help="retrain the run's own network, or a small one (the default)")
+    ] = False,
+    part: Annotated[Optional[list[str]], typer.Option(help="only this part, as in leave_one_out; repeatable")] = None,
+    annotations: Annotated[
+        Optional[Path], typer.Option(help="annotations.csv with lesion masks, for the explanations' scorecard")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="of the bootstrap by patient", min=100)] = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Audit a run: can the number be believed? Leakage, shortcuts, sources left out; an interrupted audit goes on."""
+    from cxrlens.audit.case import AuditOptions
+    from cxrlens.chain.auditing import audit_run
+
+    options = AuditOptions(full=full, resamples=resamples, seed=seed, annotations=annotations)
+    _finish(audit_run(run, options, part or (), _console()))
 
 
 @app.command()
