@@ -122,7 +122,7 @@ def test_a_film_is_shown_pixel_by_pixel_in_the_sheet(run: RunFolder, tmp_path: P
     assert done.figure is not None
     sheet = np.asarray(Image.open(done.figure).convert("L"), dtype=int)
     corner = pixels[:40, :40].astype(int)
-    places = np.lib.stride_tricks.sliding_window_view(sheet[:320, :80], (40, 40))
+    places = np.lib.stride_tricks.sliding_window_view(sheet[:420, :80], (40, 40))
     assert np.abs(places - corner).max(axis=(2, 3)).min() <= 1
 
 

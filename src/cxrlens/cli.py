@@ -272,7 +272,8 @@ def explain(
         from cxrlens.chain.scoring import ScorecardRequest, scorecard_of_run
 
         asked = ScorecardRequest(method, annotations, other_run, tuple(images or ()))
-        return _finish(scorecard_of_run(run, asked, _console()))
+        _finish(scorecard_of_run(run, asked, _console()))
+        return
     request = chain.ExplainRequest(tuple(images or ()), method, target, out, annotations)
     _finish(chain.explain_run(run, request, _console()))
 

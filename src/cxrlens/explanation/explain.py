@@ -18,6 +18,8 @@ from cxrlens.explanation.heat import choose_layers, heat_maps
 from cxrlens.explanation.measured import measured_on
 from cxrlens.explanation.methods import METHODS, find_method
 from cxrlens.explanation.overlay import overlay
+from cxrlens.explanation.scorecard.doubts import Doubter, doubts_of
+from cxrlens.explanation.scorecard.maps import Explainer
 from cxrlens.explanation.sheet import Caption, sheet
 from cxrlens.folders import RunFolder, write_atomically
 from cxrlens.labels import CLASSES
@@ -66,6 +68,7 @@ class Explanation:
         overlay: the deepest map over the film, at the original size, nothing else.
         problem: why there is nothing, or ``None``.
         measured: what the probabilities were measured on.
+        weak: why the last map should not be read, a reason each; empty where nothing speaks against it.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class Explanation:
     overlay: Path | None = None
     problem: CxrlensError | None = None
     measured: str = ""
+    weak: tuple[str, ...] = ()
 
 
 def explain(
@@ -97,6 +101,7 @@ def explain(
     layers = choose_layers(model, options.layers)
     folder = options.out or run.explanations
     measured = measured_on(run, model)
+    doubter = Doubter(Explainer(model.module, options.method, layers[-1][0]), model.size)
     taken: set[str] = set()
     results: list[Explanation] = []
     for path in progress(images, len(images), "explaining"):
@@ -104,7 +109,9 @@ def explain(
             radiograph = read_radiograph(path)
             heats = heat_maps(model, radiograph, options.method, options.target, layers)
             stem = _free_name(f"{path.stem}_{_plain(options.method)}_{_plain(heats.target)}", taken)
-            caption = Caption(path.name, METHODS[options.method].title, measured, RESEARCH_ONLY)
+            doubts = doubts_of(doubter, heats, model.classes.index(heats.target))
+            title, unchecked = METHODS[options.method].title, doubts.unchecked_sentence
+            caption = Caption(path.name, title, measured, RESEARCH_ONLY, doubts.sentence, unchecked)
             drawn, synthetic = sheet(radiograph.pixels, heats, caption), is_synthetic(path)
             figure = style.save(drawn, folder / f"{stem}.png", cropped=False, synthetic=synthetic)
             bare = folder / f"{stem}_overlay.png"
@@ -123,7 +130,7 @@ def explain(
         else:
             names = tuple(heats.maps)
             found = (heats.predicted, heats.probabilities, heats.target, names, figure, bare)
-            results.append(Explanation(path, *found, measured=measured))
+            results.append(Explanation(path, *found, measured=measured, weak=tuple(doubts.reasons.values())))
     return results
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -25,6 +26,8 @@ from cxrlens.explanation.heat import choose_layers, heat_maps
 from cxrlens.explanation.measured import check_current
 from cxrlens.explanation.methods import METHODS, find_method
 from cxrlens.explanation.overlay import COLOUR_MAP, overlay
+from cxrlens.explanation.scorecard.doubts import Doubter, Doubts, doubts_of
+from cxrlens.explanation.scorecard.maps import Explainer
 from cxrlens.folders import RUN_FORMAT, RunFolder, write_atomically, write_json
 from cxrlens.labels import CLASSES
 from cxrlens.model import load_model
@@ -71,6 +74,7 @@ class _Example:
     row: dict[str, Any]
     film: Pixels
     picture: NDArray[np.uint8]
+    doubts: Doubts
 
 
 def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress: Progress = quiet) -> dict[str, Any]:
@@ -90,6 +94,7 @@ def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress
     split = headline(predictions)
     rows = predictions[predictions["split"] == split]
     layer = choose_layers(model)[-1:]
+    doubter = Doubter(Explainer(model.module, options.method, layer[0][0]), model.size, seed=options.seed)
     chosen = {kind: choose(rows, kind == "right", options) for kind in ("right", "wrong")}
     todo = [(kind, row) for kind, frame in chosen.items() for row in frame.to_dict("records")]
     examples: dict[str, list[_Example]] = {"right": [], "wrong": []}
@@ -102,7 +107,9 @@ def gallery(run: RunFolder, options: GalleryOptions = GalleryOptions(), progress
             continue
         heats = heat_maps(model, radiograph, options.method, str(row["predicted"]), layer)
         about = {str(key): value for key, value in row.items()}
-        examples[kind].append(_Example(about, radiograph.pixels, overlay(radiograph.pixels, heats.deepest)))
+        doubts = doubts_of(doubter, heats, model.classes.index(heats.target))
+        picture = overlay(radiograph.pixels, heats.deepest)
+        examples[kind].append(_Example(about, radiograph.pixels, picture, doubts))
     where = layer[0][0] if METHODS[options.method].by_layer else "pixels"
     for kind, shown in examples.items():
         count = int((rows["predicted"].eq(rows["label"]) == (kind == "right")).sum())
@@ -142,7 +149,10 @@ def _draw(shown: list[_Example], kind: str, among: str, options: GalleryOptions)
     with style.look():
         figure = style.new_figure(1.3 + 1.62 * columns, 1.15 + 2.12 * len(CLASSES))
         title = f"{METHODS[options.method].title} where the network was {kind}: each row a true class"
+        flagged = sum(example.doubts.flagged for example in shown)
         subtitle = f"{among}; {how}. Heat is evidence for the class it named. {RESEARCH_ONLY}"
+        if flagged:
+            subtitle += f"\nOrange frame: the evidence of this map is weak, do not read it ({flagged} of {len(shown)})."
         style.heading(figure, title, subtitle)
         grid = figure.subplots(len(CLASSES), columns, squeeze=False)
         for axes in grid.flat:
@@ -164,11 +174,22 @@ def _draw(shown: list[_Example], kind: str, among: str, options: GalleryOptions)
                 name = f"{said} {example.row['confidence']:.0%}"
                 line[2 * k].set_title(name, color=style.CLASS_COLOURS[said], fontsize=9.5)
                 line[2 * k].set_xlabel(_cut(str(example.row["source"]), 22), fontsize=8, loc="left", color=style.SOFT)
+                if example.doubts.flagged:
+                    _cross_out(line[2 * k + 1], example.doubts)
         scalar = ScalarMappable(Normalize(0, 1), COLOUR_MAP)
         bar = figure.colorbar(scalar, ax=grid, location="right", fraction=0.02, pad=0.01, ticks=[0, 0.5, 1])
         bar.set_label("evidence (1 = highest of each map)", fontsize=9)
         bar.outline.set_visible(False)
     return figure
+
+
+def _cross_out(axes: Axes, doubts: Doubts) -> None:
+    """A frame round the map, and why it should not be read, in the few words that fit under it."""
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_color(style.WARN)
+        spine.set_linewidth(2.5)
+    axes.set_xlabel("\n".join(["do not read:", *doubts.short]), fontsize=7, loc="left", color=style.WARN)
 
 
 def _square(picture: NDArray[Any]) -> NDArray[Any]:
@@ -202,7 +223,9 @@ def _listed(example: _Example, kind: str, place: int) -> dict[str, Any]:
     probabilities = {c: round(float(row[p]), 6) for c, p in zip(CLASSES, PROBABILITY_COLUMNS, strict=True)}
     words = {key: str(row[key]) for key in ("path", "label", "predicted", "split", "source")}
     pictures = {"gallery": f"gallery_{kind}.png", "overlay": _overlay_name(kind, place)}
-    return {**pictures, **words, "probabilities": probabilities}
+    doubts = example.doubts
+    weak = {"weak": list(doubts.reasons.values()), "not_checked": list(doubts.unchecked)}
+    return {**pictures, **words, "probabilities": probabilities, **weak}
 
 
 def _cut(text: str, most: int) -> str:

@@ -34,6 +34,8 @@ class HeatMaps:
         target: the class that the maps explain.
         maps: name of the layer (shallow to deep) or ``pixels`` to its heat (H, W).
         placement: what of the radiograph the network saw.
+        frame: (S, S) uint8, the radiograph as the network saw it.
+        in_frame: (S, S) float32 in [0, 1], the last map in that frame.
     """
 
     probabilities: dict[str, float]
@@ -41,6 +43,8 @@ class HeatMaps:
     target: str
     maps: dict[str, Heat]
     placement: Placement
+    frame: NDArray[np.uint8]
+    in_frame: Heat
 
     @property
     def deepest(self) -> Heat:
@@ -71,7 +75,8 @@ def heat_maps(
     if target is not None and target not in model.classes:
         raise OptionError(f"class '{target}'", "is not known", f"use one of {', '.join(model.classes)}")
     device = next(model.module.parameters()).device
-    pixels = torch.from_numpy(to_model_input(model.preprocessing(radiograph))).to(device)
+    frame = model.preprocessing(radiograph)
+    pixels = torch.from_numpy(to_model_input(frame)).to(device)
     with torch.no_grad():
         shares = torch.softmax(model.module(pixels)[0].double(), dim=0).cpu().numpy()
     predicted = model.classes[int(shares.argmax())]
@@ -82,7 +87,7 @@ def heat_maps(
     placement = model.preprocessing.placement(radiograph)
     heats = {name: to_original(m, placement) for name, m in zip(names, maps, strict=True)}
     probabilities = {label: float(p) for label, p in zip(model.classes, shares, strict=True)}
-    return HeatMaps(probabilities, predicted, asked, heats, placement)
+    return HeatMaps(probabilities, predicted, asked, heats, placement, frame, scaled(maps[-1], placement.size))
 
 
 def choose_layers(model: LoadedModel, names: Sequence[str] | None = None) -> list[tuple[str, nn.Module]]:
@@ -110,8 +115,19 @@ def to_original(small: NDArray[np.float32], placement: Placement) -> Heat:
 
     A map that is zero everywhere the radiograph lies (nothing speaks for the class) stays zero.
     """
-    side = placement.size
-    frame = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR) if small.shape != (side, side) else small
-    heat = np.maximum(placement.to_original(frame), 0.0)
+    heat = np.maximum(placement.to_original(_resized(small, placement.size)), 0.0)
     top = float(heat.max())
     return (heat / top).astype(np.float32) if top > 0 else heat
+
+
+def scaled(small: NDArray[np.float32], side: int) -> Heat:
+    """A map (h, w) at the side of the network's frame (side, side), its top 1; zero everywhere stays so."""
+    heat = np.maximum(_resized(small, side), 0.0)
+    top = float(heat.max())
+    return (heat / top).astype(np.float32) if top > 0 else np.zeros((side, side), dtype=np.float32)
+
+
+def _resized(small: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    if small.shape == (side, side):
+        return small
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.float32)

@@ -34,12 +34,16 @@ class Caption:
         method: the method's title.
         measured: what is known of the probabilities, and where it was measured.
         limits: what the picture must not be used for.
+        weak: why the last map should not be read; blank where nothing speaks against it.
+        unchecked: what of that could not be looked at; blank where all of it was.
     """
 
     name: str
     method: str
     measured: str
     limits: str
+    weak: str = ""
+    unchecked: str = ""
 
 
 def sheet(pixels: Pixels, heats: HeatMaps, caption: Caption) -> Figure:
@@ -59,7 +63,8 @@ def sheet(pixels: Pixels, heats: HeatMaps, caption: Caption) -> Figure:
     inches = total / style.DPI
     title = textwrap.wrap(caption.name, int(inches * 8.5)) or [""]
     text = [part for line in _lines(heats, caption) for part in textwrap.wrap(line, int(inches * 12.5))]
-    top = 52 + 38 * len(title) + 28 * len(text)
+    weak = textwrap.wrap(caption.weak, int(inches * 11.5))
+    top = 52 + 38 * len(title) + 28 * len(text) + (28 * len(weak) + 8 if weak else 0)
     full = top + height + FOOT
     with style.look():
         figure = style.new_figure(inches, full / style.DPI)
@@ -67,12 +72,19 @@ def sheet(pixels: Pixels, heats: HeatMaps, caption: Caption) -> Figure:
         y = 1 - 24 / full
         figure.text(SIDE / total, y, "\n".join(title), va="top", fontsize=12.5, fontweight="bold")
         y -= 38 * len(title) / full
+        if weak:
+            words = "\n".join(weak)
+            figure.text(SIDE / total, y, words, va="top", fontsize=10, color=style.WARN, fontweight="bold")
+            y -= (28 * len(weak) + 8) / full
         figure.text(SIDE / total, y, "\n".join(text), va="top", fontsize=9.5, color=style.SOFT, linespacing=1.35)
+        last = len(panels) - 1
         for k, (name, picture) in enumerate(panels):
             axes = figure.add_axes(((SIDE + k * (width + GAP)) / total, FOOT / full, width / total, height / full))
             axes.imshow(_sized(picture, height, width), interpolation="nearest", aspect="auto")
             style.no_frame(axes)
             axes.set_xlabel(_short(name, width // 11), fontsize=9)
+            if caption.weak and k == last:
+                _ring(axes)
         x = SIDE + len(panels) * (width + GAP) + 6
         bar = figure.add_axes((x / total, FOOT / full, 20 / total, height / full))
         _colour_bar(figure, bar, heats.target)
@@ -87,7 +99,22 @@ def _lines(heats: HeatMaps, caption: Caption) -> list[str]:
     """What was explained, what the network says, what is known of that, and what it is not for."""
     said = [f"{label} {share:.0%}" for label, share in sorted(heats.probabilities.items(), key=lambda kv: -kv[1])]
     why = "predicted" if heats.target == heats.predicted else f"asked for; predicted is {heats.predicted}"
-    return [f"{caption.method} for {heats.target} ({why})", " · ".join(said), caption.measured, caption.limits]
+    unchecked = [caption.unchecked] if caption.unchecked else []
+    return [
+        f"{caption.method} for {heats.target} ({why})",
+        " · ".join(said),
+        caption.measured,
+        *unchecked,
+        caption.limits,
+    ]
+
+
+def _ring(axes: Axes) -> None:
+    """A frame round the map that should not be read."""
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_color(style.WARN)
+        spine.set_linewidth(3)
 
 
 def _colour_bar(figure: Figure, axes: Axes, target: str) -> None:

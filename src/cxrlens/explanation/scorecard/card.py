@@ -36,8 +36,11 @@ MAIN_METRIC = (
 )
 
 
+DEFAULTS = ScorecardOptions()
+
+
 def score_explanations(
-    run: RunFolder, options: ScorecardOptions = ScorecardOptions(), progress: Progress = quiet
+    run: RunFolder, options: ScorecardOptions = DEFAULTS, progress: Progress = quiet
 ) -> dict[str, Any]:
     """Score each method of ``explain`` on held-out films, and write ``explanations/scorecard.json`` and ``.png``.
 
@@ -72,9 +75,7 @@ def score_explanations(
     methods: dict[str, Any] = {}
     for method in progress(options.methods, len(options.methods), "scoring methods"):
         few = options.few if METHODS[method].by_layer else max(2, options.few // 2)
-        asked = measuring.Asked(
-            explainers[method], sample, targets, maps[method], min(few, len(sample)), options.seed
-        )
+        asked = measuring.Asked(explainers[method], sample, targets, maps[method], min(few, len(sample)), options.seed)
         rng = np.random.default_rng(options.seed)
         mine = follow(module, sample.pixels, targets, maps[method], options.seed)
         away = follow(module, sample.pixels, targets, rivals.elsewhere(maps[method], rng), options.seed)
@@ -146,7 +147,9 @@ def _other(model: LoadedModel, options: ScorecardOptions) -> tuple[Any, str] | N
         fault = "is another network, or sees other pixels, than the run that is scored"
         raise OptionError(f"--other-run {options.other_run}", fault, "train it alike but for --seed")
     if second.hash == model.hash:
-        raise OptionError(f"--other-run {options.other_run}", "holds the very same weights", "train with another --seed")
+        raise OptionError(
+            f"--other-run {options.other_run}", "holds the very same weights", "train with another --seed"
+        )
     return fast_copy(second.module), choose_layers(second)[-1][0]
 
 

@@ -13,9 +13,7 @@ from cxrlens.explanation.scorecard.sample import Sample
 WORDS = {"drop": "the drop by deletion", "real": "heat in real lesions", "phantom": "heat in phantom lesions"}
 
 
-def against_default(
-    sample: Sample, own: Mapping[str, Followed], hit: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
+def against_default(sample: Sample, own: Mapping[str, Followed], hit: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Paired differences of every other method to the first: ``drop``, and energy in ``real``, ``phantom`` lesions."""
     default, *others = own
     result: dict[str, dict[str, Any]] = {}

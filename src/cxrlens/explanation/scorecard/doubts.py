@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cxrlens.borders import Box
+from cxrlens.explanation.heat import HeatMaps
 from cxrlens.explanation.scorecard.deletion import hide, hottest
-from cxrlens.explanation.scorecard.lungs_of import Mask, share_in_lungs, share_of_film
+from cxrlens.explanation.scorecard.lungs_of import Mask, find_lungs, share_in_lungs, share_of_film
 from cxrlens.explanation.scorecard.maps import Explainer, fast_copy, of_target
 from cxrlens.explanation.scorecard.randomisation import random_network
 from cxrlens.explanation.scorecard.rivals import centre, elsewhere
@@ -67,9 +68,14 @@ class Doubts:
         return bool(self.reasons)
 
     @property
-    def short(self) -> str:
+    def short(self) -> tuple[str, ...]:
         """The reasons in a few words each."""
-        return ", ".join(SHORT[key] for key in self.reasons)
+        return tuple(SHORT[key] for key in self.reasons)
+
+    @property
+    def unchecked_sentence(self) -> str:
+        """What could not be looked at; blank where all of it was."""
+        return f"Not checked: {'; '.join(self.unchecked)}." if self.unchecked else ""
 
     @property
     def sentence(self) -> str:
@@ -122,10 +128,9 @@ class Doubter:
         middle = rank_correlation(case.maps, centre(n, side))
         sure = of_target(self._module, frames, case.targets)
         rng = np.random.default_rng(self._seed)
-        drop, other = self._drop(frames, case, case.maps, sure), []
-        for _ in range(self._limits.places):
-            other.append(self._drop(frames, case, elsewhere(case.maps, rng), sure))
-        elsewhere_drop = np.median(other, axis=0)
+        drop = self._drop(frames, case, case.maps, sure)
+        moved = [elsewhere(case.maps, rng) for _ in range(self._limits.places)]
+        elsewhere_drop = np.median([self._drop(frames, case, maps, sure) for maps in moved], axis=0)
         doubts = []
         for i, heat in enumerate(case.maps):
             measures = {
@@ -143,11 +148,22 @@ class Doubter:
             doubts.append(Doubts(reasons_of(measures, bool(heat.any()), self._limits), measures, unchecked))
         return doubts
 
-    def _drop(
-        self, frames: torch.Tensor, case: Case, maps: Maps, whole: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _drop(self, frames: torch.Tensor, case: Case, maps: Maps, whole: NDArray[np.float64]) -> NDArray[np.float64]:
         gone = hottest(maps, self._limits.hidden, self._seed)
         return np.asarray(whole - hide(self._module, frames, case.targets, gone, self._seed), dtype=np.float64)
+
+
+def doubts_of(doubter: Doubter, heats: HeatMaps, target: int) -> Doubts:
+    """Doubts of the last map of one radiograph.
+
+    Args:
+        doubter: of the network, the method and the layer that made the map.
+        heats: what was drawn.
+        target: number of the class that the maps explain.
+    """
+    lungs = find_lungs(heats.frame[None])
+    case = Case(heats.frame[None], [heats.placement.inner], lungs, np.array([target]), heats.in_frame[None])
+    return doubter(case)[0]
 
 
 def reasons_of(measures: dict[str, float], heat: bool, limits: Limits = Limits()) -> dict[str, str]:

@@ -25,7 +25,7 @@ def scorecard_figure(record: Mapping[str, Any]) -> Figure:
     methods = record["methods"]
     kinds = [kind for kind in KINDS if record["lesions"][kind]]
     with style.look():
-        figure = style.new_figure(11.5, 2.6 + 3.4 * (2 if True else 1) + 0.0)
+        figure = style.new_figure(11.5, 8.6)
         panels = figure.subplots(2, 3)
         _cascade(panels[0, 0], methods)
         _pairs(
@@ -64,8 +64,8 @@ def scorecard_figure(record: Mapping[str, Any]) -> Figure:
             else:
                 _nothing(axes, title, "not measured: give a second run\nwith --other-run")
         subtitle = (
-            f"{record['meaning']}. Grey marks are baselines: the same heat elsewhere (×), edges (+), a blob in the middle "
-            f"(◇), the lungs' share of the film, another film's map. Lines are 95% intervals by patient."
+            f"{record['meaning']}. Grey marks are baselines: the same heat elsewhere (×), edges (+), a blob in the "
+            f"middle (◇), the lungs' share of the film, another film's map. Lines are 95% intervals by patient."
         )
         style.heading(figure, "Can the heat-maps be believed?", subtitle)
     return figure

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cxrlens.evaluation.resampling import bootstrap_weights, clusters
 from cxrlens.evaluation.intervals import from_resamples
+from cxrlens.evaluation.resampling import bootstrap_weights, clusters
 from cxrlens.explanation.heat import to_original
 from cxrlens.explanation.localisation import scores_of_heat
 from cxrlens.explanation.scorecard.doubts import SHORT, Doubts

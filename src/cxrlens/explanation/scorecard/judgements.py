@@ -116,7 +116,7 @@ def _deletion(title: str, found: Json, n: int) -> Judgement:
     beaten = [RIVALS[rival] for rival in minus if above(minus[rival], 0)]
     lost = [RIVALS[rival] for rival in minus if below(minus[rival], 0)]
     open_ = [RIVALS[rival] for rival in minus if RIVALS[rival] not in beaten + lost]
-    status: Status = "pass" if len(beaten) == len(minus) else "fail" if lost or not beaten else "warn"
+    status: Status = "fail" if RIVALS["elsewhere"] not in beaten else "pass" if len(beaten) == len(minus) else "warn"
     parts = [
         f"more than {_listed(beaten)}" if beaten else "",
         f"less than {_listed(lost)}" if lost else "",

@@ -65,9 +65,7 @@ def _kind(
     ]
     result = summary(images, sample.bootstrap)
     energy = {m: np.array([image["scores"][m]["energy"] for image in images]) for m in explainers}
-    gains = {
-        a: {b: sample.mean(energy[a] - energy[b], numbers) for b in explainers if b != a} for a in explainers
-    }
+    gains = {a: {b: sample.mean(energy[a] - energy[b], numbers) for b in explainers if b != a} for a in explainers}
     return {**result, "gains": gains}
 
 

@@ -6,16 +6,16 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cxrlens.explanation.heat import scaled
 from cxrlens.explanation.methods import METHODS
 from cxrlens.explanation.scorecard.similarity import Maps
 
-AT_ONCE = 32
+AT_ONCE = 16
 """Frames in one pass: small enough that what a pass makes stays in the processor's cache."""
 
 
@@ -41,7 +41,7 @@ class Explainer:
             METHODS[self.method].maps(self.module, frames[i : i + 1], int(target), [layer])[-1]
             for i, target in enumerate(targets)
         )
-        heats = [_scaled(m, side) for m in made]
+        heats = [scaled(m, side) for m in made]
         return np.stack(heats) if heats else np.zeros((0, side, side), dtype=np.float32)
 
     def named(self, frames: Tensor) -> NDArray[np.intp]:
@@ -66,10 +66,3 @@ def fast_copy(module: nn.Module) -> nn.Module:
     """A copy on the CPU with its channels last, which halves the time of a convolution there; the original stays."""
     made: nn.Module = copy.deepcopy(module).cpu().eval()
     return made.to(memory_format=torch.channels_last)
-
-
-def _scaled(small: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    frame = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR) if small.shape != (side, side) else small
-    heat = np.maximum(frame, 0.0)
-    top = float(heat.max())
-    return (heat / top).astype(np.float32) if top > 0 else np.zeros((side, side), dtype=np.float32)

@@ -141,9 +141,7 @@ class Sample:
         return mean_interval(values[known], units, self.bootstrap, share=share).to_dict()
 
 
-def draw_sample(
-    run: RunFolder, model: LoadedModel, options: ScorecardOptions, progress: Progress = quiet
-) -> Sample:
+def draw_sample(run: RunFolder, model: LoadedModel, options: ScorecardOptions, progress: Progress = quiet) -> Sample:
     """Films that were not trained on, spread over class and source, with their masks.
 
     Films with a marked lesion come first as long as they are at most half of all; the rest is drawn in turn from each
@@ -159,7 +157,9 @@ def draw_sample(
         raise RunError(run.root, "has no image that was not trained on", "split the dataset with a test part")
     lesions, lungs = _masks(options)
     places = {path: str(Path(path).resolve()) for path in rows["path"]}
-    rows["lesion"] = [places[p] in lesions and label != NORMAL for p, label in zip(rows["path"], rows["label"])]
+    rows["lesion"] = [
+        places[p] in lesions and label != NORMAL for p, label in zip(rows["path"], rows["label"], strict=True)
+    ]
     rows["lungs"] = [places[p] in lungs for p in rows["path"]]
     chosen = choose(rows, options)
     films: list[Film] = []
