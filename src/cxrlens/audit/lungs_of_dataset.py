@@ -78,32 +78,38 @@ def lung_masks_of(packed: PackedPixels, folder: Path, progress: Progress = quiet
     kept = _open(target, key, packed.pixels.shape)
     if kept is not None:
         return kept
-    about: dict[str, Any] = {"format": FORMAT, "crc32": 0, "reasons": []}
-
     scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with scratch.open("wb") as stream:
-            header = {"descr": "|u1", "fortran_order": False, "shape": packed.pixels.shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            starts = range(0, len(packed), _ROWS)
-            for start in progress(starts, len(starts), "finding the lungs"):
-                tight = lung_masks(np.asarray(packed.pixels[start : start + _ROWS]))
-                data = dilate(tight).astype(np.uint8).tobytes()
-                about["crc32"] = zlib.crc32(data, about["crc32"])
-                about["reasons"] += [lungs_found(mask).reason for mask in tight]
-                stream.write(data)
-        scratch.replace(target)
+        try:
+            about = _write(packed, scratch, progress)
+            scratch.replace(target)
+        finally:
+            scratch.unlink(missing_ok=True)
         write_json(target.with_suffix(".json"), about)
     except OSError as error:
         remedy = "free some space, or choose another dataset folder"
         raise DatasetError(folder, f"masks of the lungs cannot be written ({error})", remedy) from error
-    finally:
-        scratch.unlink(missing_ok=True)
     made = _open(target, key, packed.pixels.shape)
     if made is None:
         raise DatasetError(target, "was altered while it was written", "run again")
     return made
+
+
+def _write(packed: PackedPixels, file: Path, progress: Progress) -> dict[str, Any]:
+    """Segment, and write as ``.npy``; returns the index that goes beside it."""
+    checksum, reasons = 0, list[str]()
+    with file.open("wb") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": packed.pixels.shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        starts = range(0, len(packed), _ROWS)
+        for start in progress(starts, len(starts), "finding the lungs"):
+            tight = lung_masks(np.asarray(packed.pixels[start : start + _ROWS]))
+            data = dilate(tight).astype(np.uint8).tobytes()
+            checksum = zlib.crc32(data, checksum)
+            reasons += [lungs_found(mask).reason for mask in tight]
+            stream.write(data)
+    return {"format": FORMAT, "crc32": checksum, "reasons": reasons}
 
 
 def _key(packed: PackedPixels) -> str:
