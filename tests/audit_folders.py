@@ -81,7 +81,12 @@ PARTS: dict[str, PartResult] = {
     "shortcuts": shortcuts_part(),
     "source_features": PartResult(
         (Verdict("Do the features name the source?", "warn", "They do for 0.88 of the images."),),
-        {"features_name_source": interval(0.88), "chance": 0.5, "majority": 0.5, "within_class": {"Normal": interval(0.9)}},
+        {
+            "features_name_source": interval(0.88),
+            "chance": 0.5,
+            "majority": 0.5,
+            "within_class": {"Normal": interval(0.9)},
+        },
     ),
     "suspects": unanswered("Which labels are wrong?", "40 images are too few to cross-validate"),
 }
@@ -92,7 +97,9 @@ def make_audit(run: RunFolder, *, model_hash: str | None = None, parts: dict[str
     run.audit.mkdir(exist_ok=True)
     Image.new("RGB", (320, 200), "white").save(run.audit / "leave_one_out.png")
     for name, result in parts.items():
-        write_json(run.audit / f"{name}.json", {"format": 1, "part": name, "key": KEY, "seconds": 1.5, **result.to_dict()})
+        write_json(
+            run.audit / f"{name}.json", {"format": 1, "part": name, "key": KEY, "seconds": 1.5, **result.to_dict()}
+        )
     summary = {
         "format": 1,
         "key": KEY,

@@ -186,9 +186,9 @@ def test_model_card_without_evidence_says_not_measured(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_dataset(tmp_path / "films"), evaluated=False)
     run.history_path.unlink()
     card = write_model_card(run).read_text(encoding="utf-8")
-    assert "Accuracy: not measured." in card
+    assert "Accuracy: not measured: run `cxrlens evaluate run`" in card
     assert "Nothing has been measured yet." in card
-    assert "## Training\n\nnot measured." in card
+    assert "## Training\n\nnot measured: run `cxrlens train" in card
 
 
 def test_known_public_set_brings_its_licence_and_caveats(tmp_path: Path) -> None:

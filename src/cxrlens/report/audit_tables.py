@@ -93,7 +93,7 @@ def _nested(title: str, value: Any) -> Iterator[Table]:
         return
     if all(isinstance(inner, Mapping) and not _is_interval(inner) for _, inner in entries):
         if all(_is_leaf(leaf) for _, inner in entries for leaf in inner.values()):
-            yield _of_entries(title, [(words(key), inner) for key, inner in entries])
+            yield _of_entries(title, [(key.replace("_", " "), inner) for key, inner in entries])
             return
         for key, inner in entries:
             yield from tables_of(inner, f"{title}: {words(key)}")

@@ -55,7 +55,15 @@ def _of_measure(head: Headline | None, record: RunRecord) -> Iterator[Limit]:
     elif head.n < SMALL_TEST:
         words = f"{plural(head.n, 'image')} give {measured(head.accuracy)}: a wide interval."
         yield "The test is small.", words
-    if not (record.folder.root / "external").is_dir():
+    worst = head.outside.worst if head.outside else None
+    if head.outside and worst and head.outside.sentence:
+        chance = f", where guessing gives {head.outside.chance:.2f}" if head.outside.chance is not None else ""
+        words = (
+            f"{head.outside.sentence}{chance}; the worst is “{worst.source}” with {measured(worst.mean_recall)}. On a "
+            "hospital that gave no image to the training, expect the second figure and not the first."
+        )
+        yield "What it can do, it can do on the sources that it knows.", words
+    elif not (record.folder.root / "external").is_dir():
         words = (
             "Test images come from the same collections as the training images. Published four-class models fall from "
             "0.94–0.99 inside to chance on another hospital (DeGrave 2021, Zech 2018, Roberts 2021); so may this one."

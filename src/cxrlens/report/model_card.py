@@ -7,16 +7,17 @@ from pathlib import Path
 from cxrlens.folders import RunFolder, write_atomically
 from cxrlens.labels import CLASSES
 from cxrlens.report import performance
-from cxrlens.report.data_facts import DataFacts, data_facts
-from cxrlens.report.findings import counted_findings
-from cxrlens.report.headline import ORIGINAL, headline
+from cxrlens.report.audit_record import read_audit
+from cxrlens.report.audited import STATUS_WORDS, audit_view
+from cxrlens.report.card_parts import card_parts
+from cxrlens.report.data_facts import DataFacts
+from cxrlens.report.headline import ORIGINAL
 from cxrlens.report.licences import licence_of
 from cxrlens.report.limits import limits
-from cxrlens.report.naming import Namer
 from cxrlens.report.records import read_run
 from cxrlens.report.rendering import render
-from cxrlens.report.splitting import split_facts
-from cxrlens.report.training_facts import training_facts
+from cxrlens.report.reproduce import reproduction
+from cxrlens.report.run_facts import run_facts
 
 
 def write_model_card(run: RunFolder) -> Path:
@@ -29,26 +30,31 @@ def write_model_card(run: RunFolder) -> Path:
         RunError: the folder is no run folder, or one of another version.
     """
     record = read_run(run)
-    manifest = record.dataset.manifest
-    data = data_facts(manifest) if manifest is not None else None
-    split, head = split_facts(record.dataset), headline(record)
-    views = performance.split_views(record)
+    facts, name = run_facts(record), run.root.resolve().name
+    on_disk = read_audit(record)
     text = render(
         "model_card.md.j2",
-        name=run.root.resolve().name,
+        name=name,
         classes=CLASSES,
         synthetic=record.dataset.synthetic,
-        training=training_facts(record),
+        training=facts.training,
         model=record.model or {},
-        data=data,
-        licences={} if data is None else _licences(data, record.dataset.synthetic),
-        split=split,
-        headline=head,
-        view=views[0] if views else None,
-        external=performance.external_views(record),
+        data=facts.data,
+        licences={} if facts.data is None else _licences(facts.data, record.dataset.synthetic),
+        split=facts.split,
+        headline=facts.head,
+        views=facts.views,
+        external=facts.external,
         per_class=tuple(performance.PER_CLASS.values()),
         original=ORIGINAL,
-        limits=limits(record, data, split, head, counted_findings(record.dataset, Namer.of(manifest))),
+        unseen=facts.unseen,
+        foreign_audit=on_disk is not None and on_disk.foreign,
+        audit=audit_view(record, facts.audit, facts.namer),
+        status_words=STATUS_WORDS,
+        parts=card_parts(facts, name),
+        gate_measured=facts.gate is not None,
+        limits=limits(record, facts.data, facts.split, facts.head, facts.found),
+        again=reproduction(record, facts.split),
     )
     path = run.root / "MODEL_CARD.md"
     write_atomically(path, text.encode())

@@ -17,6 +17,9 @@ from cxrlens.training import TrainingOptions
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "kornia", "lightning-fabric", "scikit-learn")
 
+LATER = {"calibrate": "calibration.json", "gate": "gate/gate.json", "audit": "audit.json"}
+"""Commands that not every run has seen, with the file that tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
@@ -29,7 +32,8 @@ class Reproduction:
 
 def reproduction(record: RunRecord, split: SplitFacts | None) -> Reproduction:
     """Folders are named without the path before them: that part belongs to the machine, not to the result."""
-    run = record.folder.root.resolve().name
+    root = record.folder.root
+    run = root.resolve().name
     dataset = record.dataset.root.resolve().name if record.dataset.root else "DATASET"
     config, model = record.config, record.model or {}
     seed = _find(config, "seed")
@@ -55,6 +59,7 @@ def reproduction(record: RunRecord, split: SplitFacts | None) -> Reproduction:
             f"cxrlens train {shlex.quote(dataset)} --out {shlex.quote(run)}{train_options}",
             f"cxrlens evaluate {shlex.quote(run)}",
             f"cxrlens explain {shlex.quote(run)}",
+            *(f"cxrlens {command} {shlex.quote(run)}" for command, made in LATER.items() if (root / made).is_file()),
             f"cxrlens report {shlex.quote(run)}",
         ),
         facts=tuple((name, value) for name, value in facts if value),

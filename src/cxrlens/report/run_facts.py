@@ -22,7 +22,7 @@ from cxrlens.report.training_facts import TrainingFacts, training_facts
 from cxrlens.report.unseen_sources import Unseen, unseen_sources
 
 CALIBRATION = Path("calibration.json")
-GATE = Path("gate") / "gate.json"
+GATE = Path("gate") / "measured.json"
 SCORECARD = Path("explanations") / "scorecard.json"
 
 
@@ -32,7 +32,7 @@ class RunFacts:
 
     Args:
         calibration: ``calibration.json``.
-        gate: ``gate/gate.json``.
+        gate: ``gate/measured.json``: what the gate does to held-out radiographs and to strangers.
         scorecard: ``explanations/scorecard.json``.
         audit: of this very model.
     """
@@ -87,7 +87,7 @@ def _of_this_model(record: RunRecord, place: Path) -> Mapping[str, Any] | None:
         said = read_json(record.folder.root / place)
     except CxrlensError:
         return None
-    named: Any = said.get("model", said.get("model_hash"))
+    named: Any = said.get("model", said.get("model_sha256"))
     named = named.get("hash") if isinstance(named, Mapping) else named
     mine = (record.model or {}).get("weights_sha256")
     return None if isinstance(named, str) and isinstance(mine, str) and named != mine else said

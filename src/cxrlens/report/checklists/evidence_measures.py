@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cxrlens.report.checklists.evidence_model import dig, recalibration
 from cxrlens.report.checklists.found import Found
 from cxrlens.report.figures import Measured
@@ -99,16 +101,16 @@ def clusters(facts: RunFacts) -> Found | None:
 def explanations(facts: RunFacts) -> Found | None:
     """Heat-maps, and whether they were tested."""
     if facts.scorecard is not None:
-        verdict = facts.scorecard.get("verdict")
-        words = (
-            verdict if isinstance(verdict, str) else "heat-maps were tested by randomisation, deletion and lesion masks"
-        )
+        verdict, default = dig(facts.scorecard, "verdict", "sentence"), str(facts.scorecard.get("default", ""))
+        judged = dig(facts.scorecard, "methods", default, "judgements") or ()
+        said = [f"{each.get('question')} {each.get('status')}" for each in judged if isinstance(each, Mapping)]
+        words = "; ".join([f"heat-maps by {default} were tested", *said, *([verdict] if verdict else [])])
         return Found(words, (SCORECARD.as_posix(),))
-    said = facts.record.explanations
-    if said is None:
+    made = facts.record.explanations
+    if made is None:
         return None
     untested = "whether the maps deserve to be read: run cxrlens explain RUN --scorecard"
-    return Found(f"heat-maps by {said.get('method', 'grad-cam')}", ("explanations/explanations.json",), untested)
+    return Found(f"heat-maps by {made.get('method', 'grad-cam')}", ("explanations/explanations.json",), untested)
 
 
 def all_parts(facts: RunFacts) -> Found | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cxrlens.report.checklists.found import Found
 from cxrlens.report.figures import parse
-from cxrlens.report.rendering import number, plural
+from cxrlens.report.rendering import measured, number, plural
 from cxrlens.report.run_facts import CALIBRATION, GATE, RunFacts
 
 CONFIG, MODEL, HISTORY = "config.json", "model.json", "history.csv"
@@ -161,13 +161,12 @@ def technical(facts: RunFacts) -> Found | None:
 
 def gate(facts: RunFacts) -> Found | None:
     """What happens to input that is no chest radiograph, or a poor one."""
-    part = facts.audit.part("gate") if facts.audit else None
-    if facts.gate is None:
+    refused = parse(dig(facts.gate, "strangers", "all kinds", "refused"))
+    wrongly = parse(dig(facts.gate, "radiographs", "false_refusals"))
+    if refused is None or wrongly is None:
         return None
-    words = "a gate refuses or repairs input that the model may not judge"
-    if part is not None and part.status != "unanswered":
-        return Found(f"{words}: {part.result.verdicts[0].sentence}", (GATE.as_posix(), "audit/gate.json"))
-    return Found(words, (GATE.as_posix(),), "how often it is right: run cxrlens audit RUN")
+    words = f"a gate refuses {measured(refused)} of what is no chest radiograph"
+    return Found(f"{words}, and {measured(wrongly)} of held-out radiographs", (GATE.as_posix(),))
 
 
 def dig(value: Any, *keys: str) -> Any:
