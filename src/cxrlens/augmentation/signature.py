@@ -35,7 +35,7 @@ def resolution_(pixels: Tensor, p: Parameters) -> Tensor:
     """Reduced to a share of the side with antialiasing, and enlarged again."""
     side = pixels.shape[-1]
     sides = (p.resolution * side).round().long().clamp_(1, side)
-    for small in sides.unique().tolist():
+    for small in sorted(set(sides.tolist())):
         if small < side:
             chosen = (sides == small).nonzero().flatten().to(pixels.device)
             reduced = F.interpolate(pixels[chosen], (small, small), mode="bilinear", antialias=True)
@@ -49,7 +49,7 @@ def local_contrast_(pixels: Tensor, p: Parameters) -> Tensor:
     The local mean is that of a grid of a drawn number of cells, bilinear in between, as adaptive equalisation has it.
     """
     side = pixels.shape[-1]
-    for cells in p.local_cells.unique().tolist():
+    for cells in sorted(set(p.local_cells.tolist())):
         chosen = (p.local_cells == cells).nonzero().flatten()
         gain = p.local_gain[chosen][:, None, None, None].to(pixels.device)
         chosen = chosen.to(pixels.device)

@@ -85,7 +85,7 @@ class Adversary(Objective):
         by_group = torch.tensor([sources.index(source) for _, source in groups.names])
         self.sources = by_group[torch.from_numpy(groups.of)].to(fabric.device)
         self.layer = bare.get_submodule(head_name(bare))
-        width = int(self.layer.weight.shape[1])
+        width = self.layer.get_parameter("weight").shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(options.seed, ADVERSARY))
             # Features are normalised first: else the network would hide the source by shrinking them.

@@ -68,7 +68,7 @@ def image_weights(groups: Groups, balance: str, trust: NDArray[np.float64] | Non
             fault = f"distrusts every train image of {CLASSES[c]}"
             raise OptionError("option doubtful", fault, "take some of them out of the file")
     if balance == "none":
-        return trust * (len(trust) / trust.sum())
+        return trust * float(len(trust) / trust.sum())
     counts = len(trust) / (len(present) * np.where(mass > 0, mass, 1.0))
     weights: NDArray[np.float64] = trust * counts[classes]
     if balance in POWERS:

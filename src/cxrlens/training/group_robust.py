@@ -48,7 +48,8 @@ class GroupRobust(Objective):
         raised = self.shares * torch.exp(self.eta * per_group).to(self.shares.dtype)
         self.shares = raised / raised.sum()
         factor = (self.shares.to(each.dtype) / mass.clamp_min(1e-12))[groups]
-        return (each * weights * factor).sum()
+        loss: Tensor = (each * weights * factor).sum()
+        return loss
 
     def state(self) -> dict[str, Tensor]:
         """The group weights."""
