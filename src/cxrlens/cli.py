@@ -37,6 +37,7 @@ Drop = Annotated[Optional[list[str]], typer.Option(help="exclude besides: a flag
 Column = Annotated[Optional[list[str]], typer.Option(help="name a column of the metadata table, as in label=diagnosis")]
 Label = Annotated[Optional[list[str]], typer.Option(help="a set's own class name, as in Lung_Opacity=Pneumonia")]
 Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]
+Audit = Annotated[bool, typer.Option(help="ask too whether the number can be believed; takes as long again")]
 Settings = Annotated[
     Optional[list[str]],
     typer.Option("--set", help="any other training option, as in lr=0.001 or augmentation.rotation_deg=3"),
@@ -55,12 +56,13 @@ def demo(
     out: Annotated[Path, typer.Option(help="where everything goes")] = Path("demo"),
     images: Annotated[int, typer.Option(help="how many synthetic radiographs", min=40)] = 480,
     epochs: Annotated[int, typer.Option(help="at most so many epochs", min=1)] = 30,
+    audit: Audit = True,
     seed: Seed = 0,
 ) -> None:
     """Run the whole chain on synthetic radiographs, and say where the report lies."""
     from cxrlens import chain
 
-    _finish(chain.demo(out, chain.DemoRequest(images, epochs, seed), _console()))
+    _finish(chain.demo(out, chain.DemoRequest(images, epochs, seed, audit), _console()))
 
 
 @app.command()
@@ -70,12 +72,13 @@ def run(
     model: Annotated[str, typer.Option(help="architecture; 'cxrlens models' lists them")] = "plain",
     size: Annotated[int, typer.Option(help="side in pixels that the network sees", min=64)] = 128,
     epochs: Annotated[int, typer.Option(help="at most so many epochs", min=1)] = 30,
+    audit: Audit = True,
     seed: Seed = 0,
 ) -> None:
-    """Run the whole chain on your own folders: curate, split, train, evaluate, explain, report."""
+    """Run the whole chain on your own folders: curate, split, train, evaluate, explain, audit, report."""
     from cxrlens import chain
 
-    _finish(chain.run(collections, out, chain.WholeRequest(model, size, epochs, seed), _console()))
+    _finish(chain.run(collections, out, chain.WholeRequest(model, size, epochs, seed, audit), _console()))
 
 
 @app.command()

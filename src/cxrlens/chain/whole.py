@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cxrlens.audit.case import AuditOptions
+from cxrlens.chain.auditing import audit_run
 from cxrlens.chain.collecting import PhantomRequest, phantom
 from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset
 from cxrlens.chain.network import ExplainRequest, TrainRequest, evaluate_run, explain_run, train_run, write_report
@@ -19,26 +21,28 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class WholeRequest:
-    """Architecture, epochs and seed; everything else is the commands' default."""
+    """Architecture, epochs and seed, and whether to audit the run too; everything else is the commands' default."""
 
     model: str = "plain"
     size: int = 128
     epochs: int = 30
     seed: int = 0
+    audit: bool = True
     annotations: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """How many synthetic radiographs, at most how many epochs, and the seed."""
+    """How many synthetic radiographs, at most how many epochs, the seed, and whether to audit the run too."""
 
     images: int = 480
     epochs: int = 30
     seed: int = 0
+    audit: bool = True
 
 
 def run(collections: Sequence[Path], out: Path, request: WholeRequest, console: Console) -> int:
-    """Curate, split, train, evaluate, explain and report; a step that is done already is not done again.
+    """Curate, split, train, evaluate, explain, audit and report; a step that is done already is not done again.
 
     Returns:
         How many files were passed over, over all steps.
@@ -60,9 +64,12 @@ def run(collections: Sequence[Path], out: Path, request: WholeRequest, console: 
     over += evaluate_run(trained.root, None, RESAMPLES, console)
     _heading("explain", console)
     over += explain_run(trained.root, ExplainRequest(annotations=request.annotations), console)
-    _heading("report", console)
-    over += write_report(trained.root, console)
-    return over
+    if not request.audit:
+        _heading("report", console)
+        return over + write_report(trained.root, console)
+    _heading("audit and report", console)
+    options = AuditOptions(seed=request.seed, resamples=RESAMPLES, annotations=request.annotations)
+    return over + audit_run(trained.root, options, (), console)
 
 
 def demo(out: Path, request: DemoRequest, console: Console) -> int:
@@ -72,7 +79,8 @@ def demo(out: Path, request: DemoRequest, console: Console) -> int:
         _heading("phantom: SYNTHETIC radiographs", console)
         phantom(made, PhantomRequest(images=request.images, seed=request.seed), console)
     collections = sorted(p for p in (made / "collections").iterdir() if p.is_dir())
-    whole = WholeRequest(epochs=request.epochs, seed=request.seed, annotations=made / "truth" / "annotations.csv")
+    truth = made / "truth" / "annotations.csv"
+    whole = WholeRequest(epochs=request.epochs, seed=request.seed, audit=request.audit, annotations=truth)
     over = run(collections, out, whole, console)
     console.print(f"\n{over} faulty files were passed over: they are planted in the synthetic collections.")
     console.print(f"[bold]The report lies in {(out / 'run' / 'report.html').resolve()}[/]")
