@@ -101,7 +101,7 @@ def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
         _say_localisation(scores, console)
         problems += _problems("explain", scores)
     console.print(RESEARCH_ONLY)
-    console.print(f"next: cxrlens report {root}")
+    console.print(f"next: cxrlens audit {root}, or cxrlens report {root}")
     return passed_over(problems)
 
 
