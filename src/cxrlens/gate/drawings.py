@@ -52,9 +52,8 @@ def outcomes(judged: pd.DataFrame) -> Figure:
                 share = float((rows["status"] == status).mean())
                 axes.barh(place, share, left=left, color=colour, height=0.74, label=_WORDS[status] if not row else None)
                 if share >= 0.08:
-                    axes.text(
-                        left + share / 2, place, f"{share:.0%}", ha="center", va="center", color="white", fontsize=8
-                    )
+                    ink = style.INK if status == "repaired" else "white"
+                    axes.text(left + share / 2, place, f"{share:.0%}", ha="center", va="center", color=ink, fontsize=8)
                 left += share
         places = [row + 0.5 * order[group] for row, (group, _kind) in enumerate(kinds)]
         axes.set_yticks(places, [_named(judged, group, kind) for group, kind in kinds])
@@ -128,7 +127,7 @@ def refused_films(judged: pd.DataFrame) -> Figure | None:
             axes = figure.add_subplot(lines, columns, place + 1)
             axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
             style.no_frame(axes)
-            reason = textwrap.shorten(str(row["reasons"]).split("; ")[0], 76, placeholder=" …")
+            reason = str(row["reasons"]).split("; ")[0].split(": ")[0]
             axes.set_xlabel("\n".join([f"{row['label']}, {row['source']}", *textwrap.wrap(reason, 31)]), fontsize=7.5)
         said = f"{len(rows)} of {int((judged['group'] == 'radiograph').sum())} held-out radiographs"
         style.heading(
