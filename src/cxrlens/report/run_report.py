@@ -26,6 +26,7 @@ from cxrlens.report.records import RunRecord, read_run
 from cxrlens.report.rendering import render
 from cxrlens.report.reproduce import reproduction
 from cxrlens.report.run_facts import run_facts
+from cxrlens.report.scorecard import scorecard_view, unanswered_of
 from cxrlens.report.splitting import split_facts
 from cxrlens.report.training_facts import training_facts
 from cxrlens.report.unseen_sources import unseen_sources
@@ -71,7 +72,7 @@ def _values(record: RunRecord) -> dict[str, Any]:
     data = data_facts(record.dataset.manifest) if record.dataset.manifest is not None else None
     found, split = findings(record.dataset, namer), split_facts(record.dataset)
     head = headline(record, unseen_sources(audit))
-    shown = head.split if head else "test"
+    shown, scorecard = head.split if head else "test", scorecard_view(record)
     block = split_metrics(record.metrics, shown)
     ece = parse(block.get("ece")) if block else None
     return {
@@ -103,6 +104,8 @@ def _values(record: RunRecord) -> dict[str, Any]:
         "mistakes": most_confident_mistakes(record, shown, namer),
         "gated": gated_view(record),
         "explanations": gallery_of(record),
+        "scorecard": scorecard,
+        "scorecard_unanswered": unanswered_of(scorecard) if scorecard else (),
         "limits": limits(record, data, split, head, found),
         "again": reproduction(record, split),
     }

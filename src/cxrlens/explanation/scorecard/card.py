@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrlens.errors import OptionError
+from cxrlens.errors import OptionError, RunError
 from cxrlens.evaluation import style
 from cxrlens.explanation.gallery import SALIENCY_LIMITS
 from cxrlens.explanation.heat import PIXELS, choose_layers
@@ -23,7 +24,7 @@ from cxrlens.explanation.scorecard.lesions_hit import lesions
 from cxrlens.explanation.scorecard.maps import Explainer, fast_copy
 from cxrlens.explanation.scorecard.sample import Sample, ScorecardOptions, draw_sample
 from cxrlens.explanation.scorecard.similarity import Maps
-from cxrlens.folders import RUN_FORMAT, RunFolder, write_json
+from cxrlens.folders import RUN_FORMAT, RunFolder, read_json, write_json
 from cxrlens.model import LoadedModel, load_model
 from cxrlens.progress import Progress, quiet
 
@@ -104,7 +105,7 @@ def score_explanations(
         "main_metric": MAIN_METRIC,
         "default": options.methods[0],
         "n": len(sample),
-        "seed": options.seed,
+        "asked": _asked(options),
         "other_run": options.other_run.name if options.other_run else None,
         "lesions": hit,
         "methods": methods,
@@ -120,6 +121,31 @@ def score_explanations(
 
 
 NO_OTHER = "no second network, trained with another seed, was given (--other-run RUN2)"
+
+
+def stored_scorecard(run: RunFolder, model: LoadedModel, options: ScorecardOptions) -> dict[str, Any] | None:
+    """What an earlier call wrote for this very model and these options; a second network may have been given then.
+
+    ``None`` where there is nothing, where it is torn, or where something else was asked.
+    """
+    try:
+        record = read_json(run.explanations / FILE)
+    except RunError:
+        return None
+    same = record.get("model") == model.hash and record.get("asked") == _asked(options)
+    return record if same and record.get("format") == RUN_FORMAT else None
+
+
+def _asked(options: ScorecardOptions) -> dict[str, Any]:
+    """What decides the figures, but for the second network; where the masks lie is nobody's business."""
+    return {
+        "images": options.images,
+        "few": options.few,
+        "resamples": options.resamples,
+        "seed": options.seed,
+        "methods": list(options.methods),
+        "masks": hashlib.sha256(options.annotations.read_bytes()).hexdigest()[:16] if options.annotations else None,
+    }
 
 
 def _flags(

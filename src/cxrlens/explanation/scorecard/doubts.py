@@ -185,12 +185,12 @@ def reasons_of(measures: dict[str, float], heat: bool, limits: Limits = Limits()
         reasons["centre"] = f"it is nearly a blob in the middle (rank correlation {m['centre']:.2f})"
     if m["drop"] <= max(m["drop_elsewhere"], 0.0):
         reasons["no effect"] = (
-            f"hiding its hottest tenth lowers the probability by {m['drop']:.2f}, "
-            f"hiding another place of that shape by {m['drop_elsewhere']:.2f}"
+            f"hiding its hottest tenth changes the probability by {-m['drop']:+.2f}, "
+            f"hiding other places of that shape by {-m['drop_elsewhere']:+.2f}"
         )
     if "in_lungs" in m and m["in_lungs"] < m["lungs_area"]:
         reasons["outside the lungs"] = (
-            f"{m['in_lungs']:.0%} of the heat lies in the lungs, which are {m['lungs_area']:.0%} of the film"
+            f"it does not prefer the lungs ({m['in_lungs']:.0%} of the heat on {m['lungs_area']:.0%} of the film)"
         )
     if m["probability"] < limits.sure:
         reasons["unsure"] = f"the network gives this class {m['probability']:.0%}"

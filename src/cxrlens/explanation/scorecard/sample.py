@@ -157,9 +157,7 @@ def draw_sample(run: RunFolder, model: LoadedModel, options: ScorecardOptions, p
         raise RunError(run.root, "has no image that was not trained on", "split the dataset with a test part")
     lesions, lungs = _masks(options)
     places = {path: str(Path(path).resolve()) for path in rows["path"]}
-    rows["lesion"] = [
-        places[p] in lesions and label != NORMAL for p, label in zip(rows["path"], rows["label"], strict=True)
-    ]
+    rows["lesion"] = rows["path"].map(lambda path: places[path] in lesions) & (rows["label"] != NORMAL)
     rows["lungs"] = [places[p] in lungs for p in rows["path"]]
     chosen = choose(rows, options)
     films: list[Film] = []
