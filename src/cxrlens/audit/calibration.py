@@ -16,7 +16,8 @@ from cxrlens.evaluation.calibration.calibrate import calibrate, stored_calibrati
 from cxrlens.evaluation.calibration.options import CalibrationOptions
 from cxrlens.evaluation.calibration.pictures import coverage, reliability
 from cxrlens.evaluation.calibration.shift import shift_coverage
-from cxrlens.labels import CLASSES
+from cxrlens.evaluation.prediction import PREDICTION_COLUMNS
+from cxrlens.labels import TUBERCULOSIS
 
 INSIDE, REFERENCE, OUTSIDE = "calibration", "test", "left-out"
 """Values of ``split`` in ``leave_one_out/<source>.csv``: fitted on, measured inside, measured outside."""
@@ -66,6 +67,8 @@ def left_out(case: Case, options: CalibrationOptions) -> Iterator[dict[str, Any]
             table = read_predictions(path)
         except (OSError, ValueError):
             continue  # torn: the part that wrote it makes it again
+        if not set(PREDICTION_COLUMNS) <= set(table):
+            continue
         parts = {name: table[table["split"] == name] for name in (INSIDE, REFERENCE, OUTSIDE)}
         sources = set(parts[OUTSIDE]["source"])
         if len(sources) != 1 or not len(parts[INSIDE]) or not set(table["path"]) <= known:
@@ -98,7 +101,7 @@ def _figures(record: Mapping[str, Any], shifted: list[dict[str, Any]]) -> dict[s
         "answers": measured["answers"]["overall"],
         "triage": {
             name: {key: value for key, value in point.items() if key != "by_prevalence"}
-            for name, point in measured["operating"][CLASSES[-1]]["points"].items()
+            for name, point in measured["operating"][TUBERCULOSIS]["points"].items()
         },
         "left_out": shifted,
     }

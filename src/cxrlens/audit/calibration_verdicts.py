@@ -162,10 +162,13 @@ def of_abstention(record: Record) -> Verdict:
         return Verdict(ABSTENTION, "warn", f"No image of the {where(record['measured'])} is answered at all.")
     wrong, most = 1 - right["value"], 1 - (right["low"] if right["low"] is not None else 0.0)
     status: Status = "pass" if most <= rule["risk"] else "warn" if wrong <= rule["risk"] else "fail"
+    aim = f"at most {rule['risk']:.0%} were to be wrong"
+    if rule["confidence"] is None:  # nothing was promised that could be broken
+        status, aim = "warn", f"no limit of their risk was promised ({rule['reason']})"
     sentence = (
         f"On the {where(record['measured'])} it answers {spoken(parts['answered'])} of the images and is right in "
         f"{spoken(right)} of those answers, against {spoken(parts['accuracy_all'])} if it answered all and "
-        f"{spoken(parts['accuracy_withheld'])} of those withheld; at most {rule['risk']:.0%} were to be wrong."
+        f"{spoken(parts['accuracy_withheld'])} of those withheld; {aim}."
     )
     return _capped(Verdict(ABSTENTION, status, sentence), record)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 DOUBT = 0.05
 """The risk of the answers may exceed the target in this share of calibration parts."""
 
+LOTS = tuple(round(0.1 * k, 1) for k in range(1, 11))
+"""Shares answered, the surest first, that are tried as the default."""
+
+_TIED = 1e-12  # confidences that differ by less are equal: tempering rounds
 _POINTS = 60  # of the curve in the file
 
 
@@ -46,11 +50,12 @@ class ConfidenceRule:
 
 
 def choose_confidence(confidence: Floats, right: NDArray[np.bool_], risk: float) -> ConfidenceRule:
-    """Lowest confidence whose answers are shown to be wrong at most at ``risk``: Geifman and El-Yaniv 2017, NeurIPS.
+    """Lowest confidence whose answers are shown to be wrong at most at ``risk``.
 
-    Their search with guaranteed risk: bisect over the sorted confidences, and at each of the at most log₂ n steps
-    bound the risk of the answers (Clopper and Pearson), each at :data:`DOUBT` divided by the number of steps. Images
-    count as independent, so patients with several images make the bound a little too sharp.
+    Learn then test (Angelopoulos 2025, Ann. Appl. Stat. 19): the surest 10 %, 20 % … 100 % of the images are tried, the
+    risk of each lot is bounded from above (Clopper and Pearson) at :data:`DOUBT` divided by the number of lots
+    (Bonferroni), and the largest lot whose bound keeps to ``risk`` is taken. Images count as independent, so patients
+    with several images make the bound a little too sharp.
 
     Args:
         confidence: (n,) calibrated top probability of calibration images.
@@ -58,26 +63,16 @@ def choose_confidence(confidence: Floats, right: NDArray[np.bool_], risk: float)
         risk: target share of wrong answers.
     """
     n = len(confidence)
-    if n < 2:
-        return ConfidenceRule(None, 0.0, None, f"{n} calibration images show no risk at all")
     order = np.argsort(-confidence, kind="stable")
-    sorted_confidence, wrong = confidence[order], np.cumsum(~right[order])
-    each = DOUBT / ceil(log2(n))
-    # Answers from the k-th confidence on are all images tied with it too.
-    last = np.searchsorted(-sorted_confidence, -sorted_confidence, side="right") - 1
-    low, high, found = 0, n - 1, -1
-    while low <= high:
-        k = (low + high) // 2
-        if _upper_bound(int(wrong[last[k]]), int(last[k]) + 1, each) <= risk:
-            found, low = k, k + 1
-        else:
-            high = k - 1
-    if found < 0:
-        reason = f"{n} calibration images show for no threshold that at most {risk:.0%} of the answers are wrong"
-        return ConfidenceRule(None, 0.0, None, reason)
-    answered = int(last[found]) + 1
-    bound = _upper_bound(int(wrong[last[found]]), answered, each)
-    return ConfidenceRule(float(sorted_confidence[found]), answered / n, bound)
+    values, wrong = confidence[order], np.cumsum(~right[order])
+    # A lot holds all images that are tied with its last one.
+    sizes = {int((confidence >= values[ceil(share * n) - 1] - _TIED).sum()) for share in LOTS} if n else set()
+    for size in sorted(sizes, reverse=True):
+        bound = _upper_bound(int(wrong[size - 1]), size, DOUBT / len(LOTS))
+        if bound <= risk:
+            return ConfidenceRule(float(values[size - 1]), size / n, bound)
+    reason = f"{n} calibration images show for no threshold that at most {risk:.0%} of the answers are wrong"
+    return ConfidenceRule(None, 0.0, None, reason)
 
 
 def area_under_risk(confidence: Floats, wrong: NDArray[np.bool_], weights: Weights) -> Floats:
@@ -91,8 +86,7 @@ def area_under_risk(confidence: Floats, wrong: NDArray[np.bool_], weights: Weigh
         weights: (R, n) how often each image counts.
     """
     order = np.argsort(-confidence, kind="stable")
-    values = confidence[order]
-    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(confidence[order]) < -_TIED) + 1])
     drawn = weights[:, order]
     groups = np.add.reduceat(drawn, starts, axis=1)
     errors = np.cumsum(np.add.reduceat(drawn * wrong[order], starts, axis=1), axis=1)
@@ -114,7 +108,7 @@ def risk_coverage(rows: pd.DataFrame, probabilities: Floats, bootstrap: Bootstra
     ideal = np.empty(len(rows))
     ideal[np.argsort(wrong, kind="stable")] = np.arange(len(rows), 0, -1)
     order = np.argsort(-confidence, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)) if len(rows) else np.zeros(0, np.intp)
+    ends = np.flatnonzero(np.append(np.diff(confidence[order]) < -_TIED, True)) if len(rows) else np.zeros(0, np.intp)
     shown = ends[np.unique(np.linspace(0, len(ends) - 1, min(_POINTS, len(ends))).round().astype(int))]
     running = np.cumsum(wrong[order])
     return {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxrlens.calibrated import Calibration
 from cxrlens.evaluation.blocks import Bootstrap, scores_of
-from cxrlens.evaluation.calibration.parts import Places, by_parts, share_of
+from cxrlens.evaluation.calibration.parts import Places, by_parts, means_of, share_of
 
 REASONS = {
     "empty": "no class is likely enough for the prediction set",
@@ -21,13 +21,16 @@ REASONS = {
 """Why no answer is given, in the order in which :meth:`cxrlens.calibrated.Calibration.abstain` asks."""
 
 
-def measure_answers(rows: pd.DataFrame, calibration: Calibration, bootstrap: Bootstrap) -> dict[str, Any]:
+def measure_answers(
+    rows: pd.DataFrame, calibration: Calibration, bootstrap: Bootstrap, *, sources: bool = True
+) -> dict[str, Any]:
     """Share answered, and how often the answers, the withheld ones and all together are right.
 
     Args:
         rows: n rows of predictions.
         calibration: what was learnt on the calibration part.
         bootstrap: resamples and seed.
+        sources: measure each source too.
 
     Returns:
         ``overall``, ``by_class`` (of the truth), ``by_source``: each ``n``, ``answered`` (share), ``n_answered``,
@@ -41,17 +44,18 @@ def measure_answers(rows: pd.DataFrame, calibration: Calibration, bootstrap: Boo
 
     def measure(places: Places) -> dict[str, Any]:
         part, given = rows.iloc[places], answered[places]
+        whole = means_of({"answered": given, "right": right[places]}, part, bootstrap)
         return {
             "n": len(part),
             "n_answered": int(given.sum()),
-            "answered": share_of(given, part, bootstrap).to_dict(),
+            "answered": whole["answered"].to_dict(),
             "accuracy_answered": share_of(right[places][given], part[given], bootstrap, "no answer given").to_dict(),
             "accuracy_withheld": share_of(right[places][~given], part[~given], bootstrap, "all answered").to_dict(),
-            "accuracy_all": share_of(right[places], part, bootstrap).to_dict(),
+            "accuracy_all": whole["right"].to_dict(),
             "withheld": {name: int((why[places] == name).sum()) for name in REASONS},
         }
 
-    return by_parts(rows, measure)
+    return by_parts(rows, measure, sources=sources)
 
 
 def reasons_of(probabilities: NDArray[np.float64], calibration: Calibration) -> NDArray[np.str_]:

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxrlens.evaluation.blocks import Bootstrap
+from cxrlens.evaluation.calibration.parts import units_of
 from cxrlens.evaluation.intervals import Interval, from_resamples
-from cxrlens.evaluation.resampling import Weights, bootstrap_weights, clusters
+from cxrlens.evaluation.resampling import Weights, bootstrap_weights
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -73,7 +74,7 @@ def decision_curve(said: Floats, positive: Bools, rows: pd.DataFrame, bootstrap:
     one = _benefits(said, positive, thresholds, np.ones((1, len(said))))
     rng = np.random.default_rng(bootstrap.seed)
     parts = [
-        _benefits(said, positive, thresholds, w) for w in bootstrap_weights(clusters(rows), bootstrap.resamples, rng)
+        _benefits(said, positive, thresholds, w) for w in bootstrap_weights(units_of(rows), bootstrap.resamples, rng)
     ]
     drawn = [np.concatenate([part[i] for part in parts]) if parts else np.zeros((0, len(thresholds))) for i in (0, 1)]
     points = []
@@ -111,7 +112,7 @@ def _rates(yes: Bools, positive: Bools, weights: Weights) -> tuple[Floats, Float
 
 def _drawn_rates(yes: Bools, positive: Bools, rows: pd.DataFrame, bootstrap: Bootstrap) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(bootstrap.seed)
-    parts = [_rates(yes, positive, w) for w in bootstrap_weights(clusters(rows), bootstrap.resamples, rng)]
+    parts = [_rates(yes, positive, w) for w in bootstrap_weights(units_of(rows), bootstrap.resamples, rng)]
     if not parts:
         return np.zeros(0), np.zeros(0)
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

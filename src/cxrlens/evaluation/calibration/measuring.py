@@ -13,9 +13,9 @@ from cxrlens.evaluation.calibration.benefit import decision_curve, predictive_va
 from cxrlens.evaluation.calibration.fitting import Fitted
 from cxrlens.evaluation.calibration.operating import measure_point, ranking
 from cxrlens.evaluation.calibration.options import CalibrationOptions
+from cxrlens.evaluation.calibration.parts import with_units
 from cxrlens.evaluation.calibration.reliability import measure_probabilities
 from cxrlens.evaluation.calibration.sets import measure_sets
-from cxrlens.evaluation.resampling import clusters
 from cxrlens.labels import CLASSES
 
 
@@ -27,12 +27,12 @@ def measure_calibration(rows: pd.DataFrame, fitted: Fitted, options: Calibration
         ``answers`` (:func:`measure_answers`), ``risk_coverage``, and by class ``operating`` (points, and what the
         ranking could do) and ``decision``.
     """
-    rows = rows.reset_index(drop=True)
+    rows = with_units(rows.reset_index(drop=True))
     bootstrap, given = options.bootstrap, scores_of(rows).probabilities
     calibrated = fitted.runtime.probabilities(given)
     return {
         "n": len(rows),
-        "units": len(set(clusters(rows).tolist())),
+        "units": int(rows["unit"].nunique()),
         "probabilities": measure_probabilities(rows, given, calibrated, bootstrap),
         "sets": measure_sets(rows, fitted.runtime, fitted.promises, bootstrap),
         "answers": measure_answers(rows, fitted.runtime, bootstrap),

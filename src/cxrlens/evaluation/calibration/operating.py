@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from cxrlens.evaluation.blocks import Bootstrap
-from cxrlens.evaluation.calibration.parts import resampled, share_of
+from cxrlens.evaluation.calibration.parts import resampled, share_of, units_of
 from cxrlens.evaluation.intervals import Interval, proportion
-from cxrlens.evaluation.resampling import Weights, clusters
+from cxrlens.evaluation.resampling import Weights
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -129,4 +129,4 @@ def ranking(said: Floats, rows: pd.DataFrame, label: str, sensitivity: float, bo
         return Interval(None, None, None, missing).to_dict()
     measure = specificity_at(sensitivity)
     value, drawn = resampled(lambda w: measure(said, positive, w), rows, bootstrap)
-    return proportion(value, drawn, len(np.unique(clusters(rows[~positive]))), missing).to_dict()
+    return proportion(float(value), drawn, len(np.unique(units_of(rows[~positive]))), missing).to_dict()

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxrlens.evaluation.blocks import Bootstrap, mean_interval
-from cxrlens.evaluation.calibration.parts import Places, by_parts, interval_of, resampled
+from cxrlens.evaluation.blocks import Bootstrap
+from cxrlens.evaluation.calibration.parts import Places, by_parts, means_of, resampled
 from cxrlens.evaluation.calibration.temperature import brier_scores, log_losses
 from cxrlens.evaluation.intervals import Interval, from_resamples, wilson
 from cxrlens.evaluation.metrics import BINS
-from cxrlens.evaluation.resampling import Weights, clusters
+from cxrlens.evaluation.resampling import Weights
 from cxrlens.labels import CLASSES
 
 Floats = NDArray[np.float64]
@@ -72,10 +72,7 @@ def measure_probabilities(rows: pd.DataFrame, before: Floats, after: Floats, boo
     truth = np.array([CLASSES.index(label) for label in rows["label"]], dtype=np.intp)
 
     def top(places: Places) -> dict[str, Any]:
-        part = rows.iloc[places]
-        said = [p[places].max(axis=1, initial=0.0) for p in (before, after)]
-        right = [p[places].argmax(axis=1) == truth[places] for p in (before, after)]
-        return _error(part, said, right, bootstrap)
+        return top_error(rows.iloc[places], before[places], after[places], bootstrap)
 
     ece = by_parts(rows, top)
     ece["by_class"] = {
@@ -89,6 +86,13 @@ def measure_probabilities(rows: pd.DataFrame, before: Floats, after: Floats, boo
         **{name: _loss(rows, loss(before, truth), loss(after, truth), bootstrap) for name, loss in losses.items()},
         "diagram": {"before": diagram(before, truth), "after": diagram(after, truth)},
     }
+
+
+def top_error(rows: pd.DataFrame, before: Floats, after: Floats, bootstrap: Bootstrap) -> dict[str, Any]:
+    """The calibration error of the top label of n rows: one entry of :func:`measure_probabilities`'s ``ece``."""
+    truth = np.array([CLASSES.index(label) for label in rows["label"]], dtype=np.intp)
+    right = [p.argmax(axis=1) == truth for p in (before, after)]
+    return _error(rows, [p.max(axis=1, initial=0.0) for p in (before, after)], right, bootstrap)
 
 
 def diagram(probabilities: Floats, truth: NDArray[np.intp], bins: int = BINS) -> list[dict[str, float]]:
@@ -110,28 +114,30 @@ def _error(
     """Record of one part: (n,) probabilities and outcomes, before and after."""
     if not len(rows):
         return {"n": 0, "before": _none(), "after": _none(), "after_minus_before": _none()}
-    errors = [lambda w, s=s, c=c: binned_error(s, c, w) for s, c in zip(said, came_true, strict=True)]
-    before, after = (interval_of(error, rows, bootstrap, centred=True) for error in errors)
-    value, drawn = resampled(lambda w: errors[1](w) - errors[0](w), rows, bootstrap)
+    value, drawn = resampled(lambda w: _pair(said, came_true, w), rows, bootstrap)
+    before, after = (from_resamples(float(value[k]), drawn[:, k], "no images", centred=True) for k in (0, 1))
+    change, changes = float(value[1] - value[0]), drawn[:, 1] - drawn[:, 0]
     # Resampling biases both errors upwards, not by the same amount: the draws are centred on the value.
-    moved = from_resamples(value, drawn - drawn.mean() + value if len(drawn) else drawn, "no images")
+    moved = from_resamples(change, changes - changes.mean() + change if len(changes) else changes, "no images")
+    lean = {name: s - c for name, s, c in zip(("before", "after"), said, came_true, strict=True)}
     return {
         "n": len(rows),
         "before": before.to_dict(),
         "after": after.to_dict(),
         "after_minus_before": moved.to_dict(),
         "by_chance": round(expected_by_chance(said[1], bootstrap.seed), 6),
-        "too_sure": {
-            name: mean_interval(s - c, clusters(rows), bootstrap).to_dict()
-            for name, s, c in zip(("before", "after"), said, came_true, strict=True)
-        },
+        "too_sure": {name: interval.to_dict() for name, interval in means_of(lean, rows, bootstrap).items()},
     }
 
 
 def _loss(rows: pd.DataFrame, before: Floats, after: Floats, bootstrap: Bootstrap) -> dict[str, Any]:
-    units = clusters(rows)
     values = {"before": before, "after": after, "after_minus_before": after - before}
-    return {name: mean_interval(value, units, bootstrap).to_dict() for name, value in values.items()}
+    return {name: interval.to_dict() for name, interval in means_of(values, rows, bootstrap).items()}
+
+
+def _pair(said: list[Floats], came_true: list[NDArray[np.bool_]], weights: Weights) -> Floats:
+    """(R, 2) error before and after."""
+    return np.column_stack([binned_error(s, c, weights) for s, c in zip(said, came_true, strict=True)])
 
 
 def _bin_of(said: Floats, bins: int) -> NDArray[np.intp]:

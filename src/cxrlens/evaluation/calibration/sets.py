@@ -8,15 +8,19 @@ from typing import Any
 import pandas as pd
 
 from cxrlens.calibrated import Calibration
-from cxrlens.evaluation.blocks import Bootstrap, mean_interval, scores_of
+from cxrlens.evaluation.blocks import Bootstrap, scores_of
 from cxrlens.evaluation.calibration.conformal import ClassPromise
-from cxrlens.evaluation.calibration.parts import Places, by_parts, share_of
-from cxrlens.evaluation.resampling import clusters
+from cxrlens.evaluation.calibration.parts import Places, by_parts, means_of
 from cxrlens.labels import CLASSES
 
 
 def measure_sets(
-    rows: pd.DataFrame, calibration: Calibration, promises: Sequence[ClassPromise], bootstrap: Bootstrap
+    rows: pd.DataFrame,
+    calibration: Calibration,
+    promises: Sequence[ClassPromise],
+    bootstrap: Bootstrap,
+    *,
+    sources: bool = True,
 ) -> dict[str, Any]:
     """How often the set holds the true class, and how large it is.
 
@@ -25,6 +29,7 @@ def measure_sets(
         calibration: what was learnt on the calibration part.
         promises: for each class, what that part could promise.
         bootstrap: resamples and seed.
+        sources: measure each source too.
 
     Returns:
         ``overall``, ``by_class``, ``by_source``: each ``n``, ``coverage``, ``size`` (mean number of classes), the
@@ -37,17 +42,13 @@ def measure_sets(
     size = inside.sum(axis=1)
 
     def measure(places: Places) -> dict[str, Any]:
-        part = rows.iloc[places]
-        shares = {"one": size[places] == 1, "several": size[places] > 1, "empty": size[places] == 0}
-        mean = mean_interval(size[places].astype(float), clusters(part), bootstrap)
-        return {
-            "n": len(part),
-            "coverage": share_of(covered[places], part, bootstrap).to_dict(),
-            "size": mean.to_dict(),
-            **{name: share_of(share, part, bootstrap).to_dict() for name, share in shares.items()},
-        }
+        part, classes = rows.iloc[places], size[places]
+        shares = {"one": classes == 1, "several": classes > 1, "empty": classes == 0}
+        columns = {"coverage": covered[places], "size": classes.astype(float), **shares}
+        found = means_of(columns, part, bootstrap)
+        return {"n": len(part), **{name: interval.to_dict() for name, interval in found.items()}}
 
-    record = by_parts(rows, measure)
+    record = by_parts(rows, measure, sources=sources)
     for k, (label, promise) in enumerate(zip(CLASSES, promises, strict=True)):
         held = covered[scores.truth == k]
         entry = record["by_class"][label]

@@ -11,7 +11,8 @@ from cxrlens.evaluation.blocks import scores_of
 from cxrlens.evaluation.calibration.answers import measure_answers
 from cxrlens.evaluation.calibration.fitting import Fitted, fit_calibration
 from cxrlens.evaluation.calibration.options import DEFAULTS, CalibrationOptions
-from cxrlens.evaluation.calibration.reliability import measure_probabilities
+from cxrlens.evaluation.calibration.parts import with_units
+from cxrlens.evaluation.calibration.reliability import top_error
 from cxrlens.evaluation.calibration.sets import measure_sets
 
 
@@ -55,15 +56,11 @@ def shift_coverage(
 
 
 def _measured(rows: pd.DataFrame, fitted: Fitted, options: CalibrationOptions) -> dict[str, Any]:
-    rows, bootstrap = rows.reset_index(drop=True), options.bootstrap
+    rows, bootstrap = with_units(rows.reset_index(drop=True)), options.bootstrap
     given = scores_of(rows).probabilities
-    ece = measure_probabilities(rows, given, fitted.runtime.probabilities(given), bootstrap)["ece"]["overall"]
-    parts = {
-        "sets": measure_sets(rows, fitted.runtime, fitted.promises, bootstrap),
-        "answers": measure_answers(rows, fitted.runtime, bootstrap),
-    }
     return {
         "n": len(rows),
-        "ece": ece,
-        **{name: {key: part[key] for key in ("overall", "by_class")} for name, part in parts.items()},
+        "ece": top_error(rows, given, fitted.runtime.probabilities(given), bootstrap),
+        "sets": measure_sets(rows, fitted.runtime, fitted.promises, bootstrap, sources=False),
+        "answers": measure_answers(rows, fitted.runtime, bootstrap, sources=False),
     }
