@@ -164,11 +164,13 @@ def test_lungs_of_real_radiographs_of_the_other_reader_are_found(real_data):
         if not (image.lungs["annotator"] == "radiologist").any():
             continue
         only = image.lungs[image.lungs["annotator"] == "radiologist"]
+        if len(only) < 2:
+            continue  # one lung of two was outlined
         radiograph = read_radiograph(image.path)
         shape = radiograph.pixels.shape
         truth = type(image)(image.path, image.lesions, only, image.root).lung_mask(shape)
         frames.append(cut(radiograph))
         truths.append(cut.placement(radiograph).mask_to_frame(truth))
     scores = dice(lung_masks(np.stack(frames)), np.stack(truths))
-    assert len(scores) == 69
-    assert scores.mean() > 0.88
+    assert len(scores) == 68
+    assert scores.mean() > 0.92

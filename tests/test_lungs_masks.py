@@ -34,8 +34,12 @@ def test_two_lungs_side_by_side_are_plausible():
         (ellipse(28, 48, 13, 30), "smaller lung"),
         (ellipse(28, 48, 20, 30) | ellipse(80, 48, 5, 5), "smaller lung"),
         (LUNGS.T, "above the other"),
+        (ellipse(26, 30, 13, 17) | ellipse(68, 68, 13, 17), "side by side"),
+        (ellipse(24, 48, 20, 15) | ellipse(72, 48, 20, 15), "times as high as wide"),
+        (ellipse(24, 48, 6, 40) | ellipse(72, 48, 6, 40), "times as high as wide"),
+        (LUNGS & ~ellipse(15, 48, 14, 20), "convex hull"),
     ],
-    ids=["nothing", "everything", "one lung", "one and a speck", "turned"],
+    ids=["nothing", "everything", "one lung", "one and a speck", "turned", "slanting", "flat", "thin", "hollowed"],
 )
 def test_what_is_no_pair_of_lungs_is_refused_with_the_reason(mask, says):
     found = lungs_found(mask)
@@ -86,5 +90,5 @@ def test_margins_of_what_is_no_mask_are_refused():
 def test_tidy_drops_specks_and_fills_holes():
     rough = LUNGS.copy()
     rough[46:50, 26:30] = False
-    rough[2, 2] = True
+    rough |= ellipse(80, 90, 4, 4)  # gas in the bowel
     assert (tidy(rough[None])[0] == LUNGS).all()

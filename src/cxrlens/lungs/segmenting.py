@@ -51,7 +51,7 @@ def segment_lungs(frames: Frames, *, batch: int = BATCH, weights: Path = WEIGHTS
 
 
 def lung_masks(frames: Frames, *, batch: int = BATCH) -> Masks:
-    """(B, S, S) true where lung is likelier than not, without specks (below a 400th of the frame) and holes.
+    """(B, S, S) true where lung is likelier than not, without specks and holes (:func:`tidy`).
 
     Args and errors as :func:`segment_lungs`.
     """
@@ -59,13 +59,16 @@ def lung_masks(frames: Frames, *, batch: int = BATCH) -> Masks:
 
 
 def tidy(masks: Masks) -> Masks:
-    """Drop specks below a 400th of the frame and fill holes: lungs are one or two bodies without any. (B, S, S)."""
+    """Drop specks and fill holes, (B, S, S): a body counts from a 400th of the frame and a twelfth of the largest one.
+
+    Smaller bodies were, wherever they were looked at, bubbles of gas in the bowel.
+    """
     return np.stack([_tidied(mask) for mask in masks]) if len(masks) else masks
 
 
 def _tidied(mask: Masks) -> Masks:
-    least = mask.size / 400
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    least = max(mask.size / 400, max(map(cv2.contourArea, outlines), default=0.0) / 12)
     filled = np.zeros(mask.shape, dtype=np.uint8)
     for outline in outlines:
         if cv2.contourArea(outline) >= least:
