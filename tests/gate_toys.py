@@ -23,10 +23,10 @@ def film(seed: int, side: int = SIDE) -> np.ndarray:
     y, x = np.mgrid[:side, :side] / side
     shift = rng.normal(0, 0.015, 4)
     lungs = sum(np.exp(-(((x - c) / 0.14) ** 2 + ((y - 0.45 - shift[2]) / 0.25) ** 2)) for c in (0.3 + shift[0], 0.7))
-    heart = np.exp(-(((x - 0.62 - shift[1]) / 0.13) ** 2 + ((y - 0.6) / 0.13) ** 2))
+    heart = np.exp(-(((x - 0.68 - shift[1]) / 0.18) ** 2 + ((y - 0.6) / 0.16) ** 2))
     belly = 1 / (1 + np.exp(-(y - 0.8 - shift[3]) / 0.03))
     ribs = 0.06 * np.sin(2 * np.pi * (9 + rng.normal(0, 0.4)) * (y + 0.25 * np.abs(x - 0.5)))
-    body = 0.55 - 0.4 * lungs + 0.5 * heart + 0.25 * belly + ribs + rng.normal(0, 0.02, (side, side))
+    body = 0.55 - 0.4 * lungs + 0.6 * heart + 0.25 * belly + ribs + rng.normal(0, 0.02, (side, side))
     return np.clip(body * rng.uniform(0.85, 1.1), 0.02, 0.98).astype(np.float32)
 
 

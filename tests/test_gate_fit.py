@@ -36,7 +36,7 @@ from cxrlens.radiograph import Radiograph
 from gate_toys import film, gate_run, write_model
 
 CXRLENS = Path(sys.executable).with_name("cxrlens")
-FITTING = FitOptions(learning=LearningOptions(steps=120, films=48, strangers=32))
+FITTING = FitOptions(learning=LearningOptions(steps=110, films=48, strangers=24))
 
 
 @pytest.fixture(scope="module")

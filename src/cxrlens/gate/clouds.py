@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
-from cxrlens.gate.features import Floats
 from cxrlens.gate.novelty import Cloud, unit
+from cxrlens.gate.spaces import Floats
 
 BANK = 2000
 """Training images among which nearest neighbours are sought: a judge must be quick."""

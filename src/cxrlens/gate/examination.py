@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens.gate.checks import NO_CHEST, NO_WAY_UP, SIMPLE, UNFAMILIAR
-from cxrlens.gate.features import FeatureReader
 from cxrlens.gate.look import Look, look
-from cxrlens.gate.network import GateNetwork, read_films
 from cxrlens.gate.novelty import Cloud, novelty
+from cxrlens.gate.spaces import ReadsFeatures, ReadsFilms
 from cxrlens.gate.views import RIGHT, UPRIGHT, VIEWS, View
 from cxrlens.radiograph import Radiograph
 
@@ -54,8 +53,8 @@ class Examiner:
         repair_at: probability from which on a film is taken to lie wrong and is repaired.
     """
 
-    reader: FeatureReader
-    network: GateNetwork
+    reader: ReadsFeatures
+    network: ReadsFilms
     clouds: Mapping[str, Cloud]
     measure: str
     repair_at: float
@@ -71,17 +70,17 @@ class Examiner:
 
     def _ask(self, found: list[Examined], looks: list[Look], rows: list[int]) -> None:
         films = np.stack([looks[i].film for i in rows])
-        views, chest = read_films(self.network, films)
+        views, chest = self.network.read(films)
         fallen = 1.0 - views[:, UPRIGHT].sum(axis=1)
         lay = [lies(probabilities, self.repair_at) for probabilities in views]
         wrong = [k for k, view in enumerate(lay) if not view.upright]
         if wrong:  # the righted film is judged, so that a repair must prove itself
             righted = np.stack([_righted(films[k], lay[k]) for k in wrong])
-            views[wrong], chest[wrong] = read_films(self.network, righted)
+            views[wrong], chest[wrong] = self.network.read(righted)
         radiographs = [found[i].radiograph for i in rows]
         for k in wrong:
             radiographs[k] = replace(radiographs[k], pixels=lay[k].righted(radiographs[k].pixels))
-        prepared = np.stack([self.reader.model.preprocessing(r) for r in radiographs])
+        prepared = np.stack([self.reader.preprocessing(r) for r in radiographs])
         features = self.reader(prepared)
         novelties = novelty(self.clouds, features)
         for k, i in enumerate(rows):

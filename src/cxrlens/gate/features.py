@@ -11,34 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cxrlens.gate.spaces import SPACES, Features
 from cxrlens.model import LoadedModel, cam_layers
 from cxrlens.model.network import head_name
-from cxrlens.preprocessing import to_model_input
-
-Floats = NDArray[np.float64]
-
-SPACES: tuple[str, ...] = ("penultimate", "deep")
-"""Names of the two feature spaces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Of n pictures.
-
-    Args:
-        logits: (n, K), of the classes.
-        spaces: ``penultimate``: (n, D), what the last dense layer sees; ``deep``: (n, C), means over place of the
-            deepest convolutional block.
-    """
-
-    logits: Floats
-    spaces: dict[str, Floats]
-
-    @property
-    def doubt(self) -> Floats:
-        """(n,) one minus the largest softmax probability (Hendrycks and Gimpel, ICLR 2017): the baseline."""
-        shifted = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return np.asarray(1.0 - shifted.max(axis=1) / shifted.sum(axis=1), dtype=np.float64)
+from cxrlens.preprocessing import Preprocessing, to_model_input
 
 
 @dataclass(frozen=True)
@@ -55,6 +31,21 @@ class FeatureReader:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_deepest", cam_layers(self.model.module)[-1][1])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The very one that the network was trained with."""
+        return self.model.preprocessing
+
+    @property
+    def size(self) -> int:
+        """Side of the input in pixels."""
+        return self.model.size
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the trained weights."""
+        return self.model.hash
 
     def __call__(self, pixels: NDArray[np.uint8], at_once: int = 64) -> Features:
         """Features of preprocessed pixels (n, S, S) uint8, n at least 1."""

@@ -12,9 +12,9 @@ from cxrlens.evaluation.blocks import Bootstrap, accuracy_of
 from cxrlens.evaluation.resampling import clusters
 from cxrlens.gate.altered import ALTERATIONS
 from cxrlens.gate.checks import CHECKS
-from cxrlens.gate.features import Floats
 from cxrlens.gate.novelty import SOFTMAX
 from cxrlens.gate.separation import Units, separation
+from cxrlens.gate.spaces import Floats
 from cxrlens.labels import CLASSES
 
 FEWEST = 20

@@ -17,7 +17,7 @@ from cxrlens.errors import CxrlensError, DatasetError, OptionError
 from cxrlens.folders import RunFolder
 from cxrlens.gate.clouds import cloud_of
 from cxrlens.gate.examination import Examined, Examiner, fallen_score
-from cxrlens.gate.features import SPACES, FeatureReader
+from cxrlens.gate.features import FeatureReader
 from cxrlens.gate.gate import Gate
 from cxrlens.gate.learn import LearningOptions, learn
 from cxrlens.gate.look import look
@@ -25,6 +25,7 @@ from cxrlens.gate.made_up import KINDS, made_up
 from cxrlens.gate.network import read_films
 from cxrlens.gate.novelty import SOFTMAX
 from cxrlens.gate.saved import save_gate
+from cxrlens.gate.spaces import SPACES
 from cxrlens.gate.thresholds import limits_of, quantile_limit
 from cxrlens.manifest import kept
 from cxrlens.model import LoadedModel, load_model

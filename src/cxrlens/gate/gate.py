@@ -31,7 +31,7 @@ class Gate:
     @property
     def model_hash(self) -> str:
         """SHA-256 of the weights that the gate was fitted to."""
-        return self.examiner.reader.model.hash
+        return self.examiner.reader.hash
 
     def judge(self, radiograph: Radiograph) -> Answer:
         """What the gate says of one radiograph."""
@@ -57,7 +57,7 @@ class Gate:
         said = [seen.view.repair] if seen.view.repair else []
         if seen.mirrored >= self.mirrored_at:
             said.append(MIRRORED)
-        size = self.examiner.reader.model.size
+        size = self.examiner.reader.size
         if min(given.height, given.width) < size:
             said.append(f"is smaller than the {size} pixels that the model looks at, and was enlarged")
         if seen.scores[clipped.CHECK.name] > clipped.WARN_AT:

@@ -49,6 +49,10 @@ class GateNetwork(nn.Module):
         logits: Tensor = self.head(self.features((films - 0.5) / 0.25))
         return logits
 
+    def read(self, films: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """:func:`read_films`, as the examiner asks for it."""
+        return read_films(self, films)
+
 
 def read_films(network: GateNetwork, films: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ask the network, in evaluation mode, about n films.

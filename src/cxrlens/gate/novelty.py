@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrlens.gate.features import Features, Floats
+from cxrlens.gate.spaces import Features, Floats
 
 NEIGHBOUR = 10
 """The distance to this nearest training image counts."""

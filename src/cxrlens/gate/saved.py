@@ -14,10 +14,11 @@ from cxrlens.errors import RunError
 from cxrlens.folders import RunFolder, read_json, write_atomically, write_json
 from cxrlens.gate.checks import CHECKS, Limit
 from cxrlens.gate.examination import Examiner
-from cxrlens.gate.features import SPACES, FeatureReader
+from cxrlens.gate.features import FeatureReader
 from cxrlens.gate.gate import Gate
 from cxrlens.gate.network import GateNetwork
 from cxrlens.gate.novelty import Cloud
+from cxrlens.gate.spaces import SPACES
 from cxrlens.model import LoadedModel, load_model
 
 FORMAT = 1
@@ -38,7 +39,9 @@ def save_gate(run: RunFolder, gate: Gate, facts: dict[str, Any]) -> None:
         gate: what to keep.
         facts: more to be told in ``gate.json`` (how it was fitted, and how well).
     """
-    tensors = {f"network.{key}": value.contiguous() for key, value in gate.examiner.network.state_dict().items()}
+    network = gate.examiner.network
+    assert isinstance(network, GateNetwork), "an exported gate is not saved again"
+    tensors = {f"network.{key}": value.contiguous() for key, value in network.state_dict().items()}
     for space, cloud in gate.examiner.clouds.items():
         for part in _PARTS:
             tensors[f"{space}.{part}"] = torch.from_numpy(getattr(cloud, part)).contiguous()

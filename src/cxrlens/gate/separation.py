@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxrlens.evaluation.blocks import Bootstrap
 from cxrlens.evaluation.intervals import Interval, from_resamples
 from cxrlens.evaluation.resampling import bootstrap_weights
-from cxrlens.gate.features import Floats
+from cxrlens.gate.spaces import Floats
 
 KEPT = 0.95
 """Share of the radiographs that are accepted where the false positive rate is taken."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cxrlens.gate.checks import CHECKS, Limit
-from cxrlens.gate.features import Floats
+from cxrlens.gate.spaces import Floats
 
 _BEYOND = 0.25  # where no image may be refused: so much farther from the usual than the farthest seen
 _NARROWEST = 1e-6

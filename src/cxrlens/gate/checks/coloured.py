@@ -1,4 +1,4 @@
-"""Coloured: a radiograph has no colour. A cast means a photographed film, and a warning; a garish picture is refused."""
+"""Coloured: a radiograph has no colour. A cast means a photographed film, and a warning; what is garish is refused."""
 
 from __future__ import annotations
 
