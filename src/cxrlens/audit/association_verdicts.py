@@ -20,6 +20,9 @@ ALPHA = 0.05
 """An association that so many shufflings of the class reach by chance, the strongest of all that are looked at, is
 none; and where chance alone reaches a large one, its absence cannot be told either."""
 
+LEAST = 60
+"""Images without which absence is not told: with fewer, chance gives a dozen facts a medium association or more."""
+
 ABOVE, FAR_ABOVE = 0.05, 0.15
 """Balanced accuracy above chance (lower end of its interval) of the classifier without pixels: a hint, and too much.
 File size per pixel depends a little on what a film shows, so a hair above chance is no fault."""
@@ -28,17 +31,18 @@ HALF = 0.5
 """Share of the network's own advantage over chance: metadata that are worth half of it can carry the accuracy."""
 
 
-def judge(strongest: Mapping[str, Any]) -> Status:
-    """Of the strongest association among many: ``{"w", "p", "by_chance"}``."""
+def judge(found: Mapping[str, Any]) -> Status:
+    """Of the strongest association among many: ``{"n", "strongest": {"w", "p", "by_chance"}}``."""
+    strongest = found["strongest"]
     if strongest["p"] > ALPHA:
-        return "unanswered" if strongest["by_chance"] >= LARGE else "pass"
+        return "unanswered" if strongest["by_chance"] >= LARGE or found["n"] < LEAST else "pass"
     return "fail" if strongest["w"] >= LARGE else "warn" if strongest["w"] >= MEDIUM else "pass"
 
 
 def source_verdict(found: Mapping[str, Any]) -> Verdict:
     """Of class and source; ``found`` as :func:`cxrlens.audit.association.associations` makes it."""
     strongest, v = found["strongest"], spoken(found["facts"]["source"]["v"])
-    status = judge(strongest)
+    status = judge(found)
     if status == "unanswered":
         return _powerless(SOURCE_QUESTION, found)
     most = _told_most(strongest)
@@ -58,7 +62,7 @@ def source_verdict(found: Mapping[str, Any]) -> Verdict:
 def file_verdict(found: Mapping[str, Any], question: str = FILE_QUESTION) -> Verdict:
     """Of class and the strongest of the file's facts."""
     strongest = found["strongest"]
-    status = judge(strongest)
+    status = judge(found)
     if status == "unanswered":
         return _powerless(question, found)
     words = found["facts"][strongest["fact"]]["words"]
@@ -82,7 +86,7 @@ def within_verdict(sources: Mapping[str, Mapping[str, Any]], skipped: int) -> Ve
     )
     if not sources:
         return Verdict(WITHIN_QUESTION, "unanswered", f"Cannot be answered, because {because}.")
-    status_of = {name: judge(found["strongest"]) for name, found in sources.items()}
+    status_of = {name: judge(found) for name, found in sources.items()}
     answered = [name for name, status in status_of.items() if status != "unanswered"]
     if not answered:
         return _powerless(WITHIN_QUESTION, next(iter(sources.values())))
@@ -141,7 +145,7 @@ def blind_status(value: Mapping[str, Any], chance: float, network: Mapping[str, 
 def _powerless(question: str, found: Mapping[str, Any]) -> Verdict:
     because = (
         f"with {found['n']} images of {found['units']} independent units chance alone gives associations up to "
-        f"w = {found['strongest']['by_chance']:.2f}, as strong as the ones that are looked for (w = {LARGE})"
+        f"w = {found['strongest']['by_chance']:.2f}, where {MEDIUM} is medium and {LARGE} is large"
     )
     return Verdict(question, "unanswered", f"Cannot be answered, because {because}.")
 

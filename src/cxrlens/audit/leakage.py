@@ -93,8 +93,12 @@ def _few(films: Films) -> int:
 def _listed(across: pd.DataFrame) -> list[dict[str, Any]]:
     """The first pairs by the start of their files' SHA-256, which is no name."""
     return [
-        {"images": [p.sha_a, p.sha_b], "parts": [p.split_a, p.split_b], "kind": p.kind, "score": float(p.score)}
-        for p in across.head(_LISTED).itertuples()
+        {
+            "images": [p["sha_a"], p["sha_b"]],
+            "parts": [p["split_a"], p["split_b"]],
+            **{k: p[k] for k in ("kind", "score")},
+        }
+        for p in across.head(_LISTED).to_dict("records")
     ]
 
 

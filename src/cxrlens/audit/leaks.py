@@ -85,7 +85,7 @@ def known_already(rows: pd.DataFrame, films: Films, measured: str) -> Known:
 
     def shared(keys: NDArray[np.object_]) -> Mask:
         seen = set(keys[learnt]) - {""}
-        return asked & np.array([key in seen for key in keys], dtype=bool)
+        return np.asarray(asked & np.array([key in seen for key in keys], dtype=bool))
 
     stored = rows["duplicate_group"].to_numpy(dtype=object)
     return Known(shared(patient_keys(rows).to_numpy(dtype=object)), shared(stored), shared(films.groups))

@@ -125,5 +125,5 @@ def codes(table: pd.DataFrame, fact: Fact) -> NDArray[np.intp]:
         kinds = np.where(told, np.digitize(values, edges, right=True), -1)
     else:
         common = column.value_counts().index[:_KINDS]
-        kinds = np.asarray(pd.Categorical(column, categories=sorted(common)).codes, dtype=np.int64)
+        kinds = column.map({kind: k for k, kind in enumerate(sorted(common))}).fillna(-1).to_numpy(dtype=np.int64)
     return np.unique(kinds, return_inverse=True)[1].astype(np.intp)
