@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrlens.audit import retraining
 from cxrlens.audit.case import AuditOptions, Case
 from cxrlens.audit.confident import confident_joint, find_suspects, joint_of, thresholds
 from cxrlens.audit.planted import Search, found_again, plant
@@ -18,7 +19,7 @@ from cxrlens.audit.suspects import COLUMNS, suspects
 from cxrlens.audit.unseen import fold_jobs, make_folds, unseen_probabilities
 from cxrlens.augmentation import STRENGTHS
 from cxrlens.evaluation.blocks import Bootstrap
-from cxrlens.folders import DatasetFolder, RunFolder
+from cxrlens.folders import RUN_FORMAT, DatasetFolder, RunFolder, write_json
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import new_manifest, write_manifest
 from cxrlens.preprocessing import Preprocessing
@@ -132,6 +133,16 @@ def test_recall_precision_and_what_chance_would_find() -> None:
     assert said["chance"] == pytest.approx(0.25)
     assert sum(entry["n"] for entry in said["recall_by_class"].values()) == 20
     assert set(said["recall_by_source"]) == {"a", "b"}
+    assert said["recall_plausible"]["n"] == 20  # both sources have both classes
+
+
+def test_changes_that_the_source_alone_gives_away_are_told_apart() -> None:
+    rows = new_manifest([{"label": CLASSES[i % 2], "source": "ab"[i % 2]} for i in range(100)])
+    planted = plant(np.arange(100) % 2, 0)
+    none = np.zeros(100, dtype=bool)
+    said = found_again(rows, planted, Search(none, none, planted.labels), np.arange(100), Bootstrap(100))
+    assert said["recall"]["n"] == 5
+    assert said["recall_plausible"]["n"] == 0
 
 
 # folds
@@ -197,7 +208,10 @@ def trained(root: Path, per_class: int) -> tuple[RunFolder, DatasetFolder]:
     return train(dataset, root / "run", options), dataset
 
 
-def test_on_a_toy_set_the_wrong_labels_are_listed_with_pictures_and_planted_ones_found(tmp_path: Path) -> None:
+def test_on_a_toy_set_the_wrong_labels_are_listed_with_pictures_and_planted_ones_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retraining, "usable_cores", lambda: 1)  # other processes take longer to start than this takes
     run, dataset = trained(tmp_path, 50)
     manifest = dataset.manifest()
     wrong = manifest.index[manifest["split"] == "train"][[5, 50, 90]]  # of 120
@@ -223,13 +237,16 @@ def test_on_a_toy_set_the_wrong_labels_are_listed_with_pictures_and_planted_ones
 
 @pytest.mark.parametrize("fault", ["few", "no validation", "a class missing"])
 def test_what_cannot_be_answered_is_said(tmp_path: Path, fault: str) -> None:
-    run, dataset = trained(tmp_path, 10 if fault == "few" else 40)
+    dataset = write_toy_dataset(tmp_path / "dataset", 10 if fault == "few" else 40)
     manifest = dataset.manifest()
     if fault == "no validation":
         manifest["split"] = "train"
     if fault == "a class missing":
         manifest = manifest[manifest["label"] != "Pneumonia"]
     write_manifest(manifest, dataset.root / "manifest.csv")
+    run = RunFolder(tmp_path / "run")
+    run.root.mkdir()
+    write_json(run.config_path, {"format": RUN_FORMAT, "dataset": str(dataset.root)})
     result = suspects(Case(run))
     assert result.verdicts[0].status == "unanswered"
     assert result.verdicts[0].sentence.startswith("Cannot be answered, because ")

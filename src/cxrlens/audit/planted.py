@@ -62,10 +62,11 @@ def found_again(
     """Recall and precision of the planted labels, with 95 % intervals by patient; JSON values.
 
     ``recall``: of the changed labels, those suspected; by the class that they truly have (as far as the dataset says),
-    and by source. ``renamed``: of those found, the ones whose old label the search suggests. ``precision``: of all that
-    are suspected, those that were changed; a lower bound, since the dataset has wrong labels of its own.
-    ``precision_of_new`` leaves out what was suspected before anything was changed. ``chance``: the recall of picking as
-    many images at random.
+    and by source. ``recall_plausible``: of those changed to a class that the image's source has too: the others can be
+    found by knowing the source alone, and real mistakes are not of that kind. ``renamed``: of those found, the ones
+    whose old label the search suggests. ``precision``: of all that are suspected, those that were changed; a lower
+    bound, since the dataset has wrong labels of its own. ``precision_of_new`` leaves out what was suspected before
+    anything was changed. ``chance``: the recall of picking as many images at random.
     """
     changed, after = planted.changed, search.after
     original = np.array([CLASSES.index(label) for label in rows["label"]], dtype=np.int64)
@@ -76,9 +77,12 @@ def found_again(
         return {"n": int(among.sum()), **mean_interval(values, inside, bootstrap, share=True).to_dict()}
 
     source = rows["source"].to_numpy()
+    held = set(zip(source, original.tolist(), strict=True))
+    plausible = np.array([pair in held for pair in zip(source, planted.labels.tolist(), strict=True)], dtype=bool)
     return {
         "share_changed": SHARE,
         "recall": share(after, changed),
+        "recall_plausible": share(after, changed & plausible),
         "recall_by_class": {c: share(after, changed & (original == k)) for k, c in enumerate(CLASSES)},
         "recall_by_source": {str(s): share(after, changed & (source == s)) for s in np.unique(source[changed])},
         "renamed": share(search.suggested == original, changed & after),

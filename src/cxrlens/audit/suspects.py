@@ -30,7 +30,9 @@ FOLDS = 3
 PASS, WARN = 0.02, 0.10
 """Shares of suspected labels: below the first the audit passes, from the second on it fails."""
 GOOD, POOR = 0.6, 0.3
-"""Shares of planted wrong labels that are found: from the first on the search is reliable, below the second not."""
+"""Shares of planted wrong labels that are found: from the first on the search is reliable, below the second not.
+
+Of those changed to a class that the source has too, where there are enough of them."""
 
 COLUMNS = ("number", "path", "weight", "label", "suggested", "p_label", "p_suggested", "margin", "split", "source")
 """Of ``suspects.csv``. ``weight`` is what training multiplies the image's loss by (``TrainingOptions.doubtful``)."""
@@ -164,11 +166,13 @@ def _verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
         f"({spoken(share)} of them), most often in {worst[0]} ({worst[1]['suspects']} of {worst[1]['n']:,}); "
         "a suspicion is no proof, and what a network finds hard is among them."
     )
-    recall, precision = planted["recall"], planted["precision"]
-    reliable: Status = "pass" if recall["value"] >= GOOD else "warn" if recall["value"] >= POOR else "fail"
+    recall, plausible, new = planted["recall"], planted["recall_plausible"], planted["precision_of_new"]
+    decides = (plausible if plausible["n"] >= FEWEST else recall)["value"] or 0.0
+    reliable: Status = "pass" if decides >= GOOD else "warn" if decides >= POOR else "fail"
     second = (
-        f"Of {recall['n']} labels changed on purpose the same search found {spoken(recall)}, where picking as many at "
-        f"random finds {planted['chance']:.2f}; of all that it then suspected, at least {spoken(precision)} were wrong."
+        f"Of {recall['n']} labels changed on purpose the same search found {spoken(recall)}, and of the "
+        f"{plausible['n']} changed to a class that the image's source has too {spoken(plausible)}, where picking as "
+        f"many at random finds {planted['chance']:.2f}; of what it suspected anew, {spoken(new)} had been changed."
     )
     return [
         Verdict(QUESTION, status, sentence),

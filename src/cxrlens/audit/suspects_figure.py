@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cxrlens.evaluation import style
 
 COLUMNS, SHOWN = 6, 24
+PLAUSIBLE = "to a class that the source has"
 
 
 def draw_sheet(films: NDArray[np.uint8], entries: pd.DataFrame, total: int) -> Figure:
@@ -36,7 +37,7 @@ def draw_sheet(films: NDArray[np.uint8], entries: pd.DataFrame, total: int) -> F
             axes.set_title(f"{entry['number']}  {source}", fontsize=8, fontweight="normal", color=style.SOFT, pad=3)
             label, suggested = str(entry["label"]), str(entry["suggested"])
             axes.text(
-                0.0, -0.03, f"label {label} {entry['p_label']:.2f}", transform=axes.transAxes, va="top", fontsize=8.5
+                0.0, -0.03, f"label {label} {entry['p_label']:.2f}", transform=axes.transAxes, va="top", fontsize=8
             )
             axes.text(
                 0.0,
@@ -44,7 +45,7 @@ def draw_sheet(films: NDArray[np.uint8], entries: pd.DataFrame, total: int) -> F
                 f"rather {suggested} {entry['p_suggested']:.2f}",
                 transform=axes.transAxes,
                 va="top",
-                fontsize=8.5,
+                fontsize=8,
                 color=style.CLASS_COLOURS[suggested],
                 fontweight="bold",
             )
@@ -61,13 +62,15 @@ def draw_found(figures: Mapping[str, Any]) -> Figure:
     """Recall of the planted labels by class and by source, with what chance would find; from the part's figures."""
     planted = figures["planted"]
     lines = [("all", planted["recall"])]
+    if planted["recall_plausible"]["n"]:
+        lines.append((PLAUSIBLE, planted["recall_plausible"]))
     lines += [(name, entry) for name, entry in planted["recall_by_class"].items() if entry["n"]]
     lines += [(name, entry) for name, entry in planted["recall_by_source"].items()]
     with style.look():
         figure = style.new_figure(8.2, 1.9 + 0.33 * len(lines))
         axes = figure.add_subplot()
         for y, (name, entry) in enumerate(reversed(lines)):
-            colour = style.CLASS_COLOURS.get(name, style.INK if name == "all" else style.SOFT)
+            colour = style.CLASS_COLOURS.get(name, style.INK if name in ("all", PLAUSIBLE) else style.SOFT)
             if entry["low"] is not None:
                 axes.plot([entry["low"], entry["high"]], [y, y], color=colour, linewidth=2)
             axes.plot(entry["value"], y, "o", color=colour, markersize=7)
