@@ -42,7 +42,6 @@ def augment(pixels: Tensor, truth: Tensor, side: int, g: torch.Generator) -> tup
     pixels = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
     truth = F.grid_sample(truth, grid, mode="nearest", align_corners=False)
     pixels = _opaque(pixels, truth, g)
-    pixels = _gas(pixels, truth, g)
     pixels = _shaded(pixels, g)
     pixels = _coarse(pixels, g)
     return _margins(FILM(pixels, g), truth, g)
@@ -83,16 +82,6 @@ def _opaque(pixels: Tensor, truth: Tensor, g: torch.Generator) -> Tensor:
     alpha = torch.sigmoid(4 * (cloud - 0.4)) * strength * F.avg_pool2d((truth == 1).float(), 5, 1, 2)
     white = torch.quantile(pixels.flatten(1), 0.8, dim=1)[:, None, None, None]
     return pixels + alpha * (torch.maximum(white, pixels) - pixels)
-
-
-def _gas(pixels: Tensor, truth: Tensor, g: torch.Generator) -> Tensor:
-    """Bowel: soft dark bubbles outside the lungs of one film in four."""
-    count, side = len(pixels), pixels.shape[-1]
-    cloud = torch.randn((count, 1, 9, 9), generator=g)
-    cloud = F.interpolate(cloud, size=(side, side), mode="bicubic", align_corners=True)
-    outside = 1 - F.max_pool2d((truth > 0).float(), 7, 1, 3)
-    alpha = torch.sigmoid(12 * (cloud - 1.3)) * _chance(count, 0.25, g) * _uniform((count, 1, 1, 1), 0.2, 0.8, g)
-    return pixels * (1 - alpha * outside)
 
 
 def _shaded(pixels: Tensor, g: torch.Generator) -> Tensor:

@@ -28,6 +28,7 @@ def judge(weights: Path, data: Path, seed: int, dataset: Path | None = None) -> 
     """Dice of every held-out part, of phantoms, and between the two readers; as ``lungs.json`` holds them."""
     bootstrap = Bootstrap(RESAMPLES, seed)
     real = outlined(data, SIZE, seed, dataset)
+    real = real.where(real.about["whole"].to_numpy(bool))
     part, second = real.about["part"], real.about["reader"] == READER
     chosen = {
         "real, same sources": part == "same sources",

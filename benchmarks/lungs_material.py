@@ -27,7 +27,7 @@ HANNOVER = re.compile(r"^[0-9a-f]{8}\.(jpg|png|jpeg)$")
 Station', 'Bettaufnahme'); inferred, since its metadata names no source."""
 
 READER = "radiologist"
-"""The second reader, whose 68 outlines of both lungs are all held out: other eyes, and pneumonia beside COVID-19."""
+"""The second reader, whose 69 outlines are all held out: other eyes, and pneumonia beside COVID-19."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def outlined(data: Path, size: int, seed: int, dataset: Path | None = None) -> M
 
     ``train``; ``same sources`` (a sixth of the units, drawn by ``seed``); ``hospital left out``; ``other reader``:
     every image that a radiologist outlined. A patient in a later part, with all images and all their copies, is in no
-    earlier one.
+    earlier one. ``whole`` is false where one lung of two was outlined.
     """
     table = data / "annotations" / "annotations.csv"
     manifest = pd.read_csv(data / "manifest.csv", dtype=str, keep_default_na=False).set_index("path")
@@ -70,13 +70,12 @@ def outlined(data: Path, size: int, seed: int, dataset: Path | None = None) -> M
         relative = image.path.relative_to(data).as_posix()
         known = manifest.loc[relative]
         for reader, lungs in image.lungs.groupby("annotator"):
-            if reader == READER and len(lungs) < 2:
-                continue  # one lung of two was outlined
             mask = Annotated(image.path, lungs, lungs, data).lesion_mask(radiograph.pixels.shape)
             frames.append(cut(radiograph))
             truths.append(place.mask_to_frame(mask).astype(np.uint8))
-            rows.append((relative, reader, known["patient_id"], groups.get(relative, ""), known["label"]))
-    about = pd.DataFrame(rows, columns=["path", "reader", "patient_id", "duplicate_group", "label"])
+            whole = reader != READER or len(lungs) == 2  # of one radiograph the radiologist outlined one lung only
+            rows.append((relative, reader, known["patient_id"], groups.get(relative, ""), known["label"], whole))
+    about = pd.DataFrame(rows, columns=["path", "reader", "patient_id", "duplicate_group", "label", "whole"])
     about.insert(0, "source", "cohen")
     about["part"] = _parts(about, seed)
     return Material(np.stack(frames), np.stack(truths), about)

@@ -41,30 +41,37 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with collected/, annotations/, manifest.csv")
     parser.add_argument("--dataset", type=Path, help="curated dataset of it, for the copies that curation found")
     parser.add_argument("--out", type=Path, required=True, help="gets lungs.safetensors and lungs.json")
-    parser.add_argument("--steps", type=int, nargs=2, default=(400, 600), help="of the first and second round")
+    parser.add_argument("--steps", type=int, nargs=2, default=(450, 650), help="of the first and second round")
     parser.add_argument("--phantoms", type=int, default=480)
     parser.add_argument("--unlabelled", type=int, default=60, help="images of each collection without outlines")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--judge", action="store_true", help="train nothing: judge the weights that lie in --out")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if not options.judge:
+        train(options)
+    figures = judge(options.out / "lungs.safetensors", options.data.resolve(), options.seed, options.dataset)
+    told = json.loads((options.out / "lungs.json").read_text())
+    write_json(options.out / "lungs.json", {**told, "figures": figures})
+    print(json.dumps(figures, indent=1))
+
+
+def train(options: argparse.Namespace) -> None:
+    """Both rounds; writes the weights and their description."""
     torch.manual_seed(options.seed)
     start, busy = time.perf_counter(), time.process_time()
     data = options.data.resolve()
     real = outlined(data, FRAME, options.seed, options.dataset)
-    train = real.where((real.about["part"] == "train").to_numpy())
+    outlines = real.where((real.about["part"] == "train").to_numpy())
     synthetic = phantoms(range(options.phantoms), FRAME)
-    say(start, f"{len(train)} real outlines, {len(synthetic)} phantoms")
+    say(start, f"{len(outlines)} real outlines, {len(synthetic)} phantoms")
     generator = torch.Generator().manual_seed(options.seed)
     network = LungNetwork()
-    teacher = fit(network, [(train, 22), (synthetic, 10)], options.steps[0], generator, start)
+    teacher = fit(network, [(outlines, 22), (synthetic, 10)], options.steps[0], generator, start)
     taught = teach(teacher, unlabelled(data, TEACHING, options.unlabelled, FRAME, options.seed))
     say(start, f"{len(taught)} radiographs without outline taught; {(taught.truth == UNKNOWN).mean():.1%} unknown")
-    last = fit(network, [(train, 16), (synthetic, 6), (taught, 10)], options.steps[1], generator, start)
-    write(last, options, time.process_time() - busy, train, taught)
-    figures = judge(options.out / "lungs.safetensors", data, options.seed, options.dataset)
-    told = json.loads((options.out / "lungs.json").read_text())
-    write_json(options.out / "lungs.json", {**told, "figures": figures})
-    print(json.dumps(figures, indent=1))
+    last = fit(network, [(outlines, 16), (synthetic, 6), (taught, 10)], options.steps[1], generator, start)
+    write(last, options, time.process_time() - busy, outlines, taught)
 
 
 def say(start: float, words: str) -> None:
@@ -140,7 +147,9 @@ def teach(teacher: LungNetwork, material: Material) -> Material:
     return Material(material.frames, np.stack(truths), material.about)
 
 
-def write(network: LungNetwork, options: argparse.Namespace, seconds: float, train: Material, taught: Material) -> None:
+def write(
+    network: LungNetwork, options: argparse.Namespace, seconds: float, outlines: Material, taught: Material
+) -> None:
     """Weights in float16, and the description that names their hash."""
     state = {
         k: v.detach().contiguous() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")
@@ -148,8 +157,8 @@ def write(network: LungNetwork, options: argparse.Namespace, seconds: float, tra
     data = save({k: v.half() for k, v in state.items()}, {"format": "pt"})
     write_atomically(options.out / "lungs.safetensors", data)
     words = (
-        f"{len(train)} lung outlines by one reader (v7labs) of adults with COVID-19 from the collection 'cohen', "
-        f"{train.about['patient_id'].nunique()} patients; {options.phantoms} synthetic phantoms; {len(taught)} "
+        f"{len(outlines)} lung outlines by one reader (v7labs) of adults with COVID-19 from the collection 'cohen', "
+        f"{outlines.about['patient_id'].nunique()} patients; {options.phantoms} synthetic phantoms; {len(taught)} "
         f"radiographs without outline ({', '.join(TEACHING)}), outlined by the network of the first round"
     )
     about = {
