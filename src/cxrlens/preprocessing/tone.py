@@ -8,8 +8,6 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 _LOW, _HIGH = 0.5, 99.5  # percent; spares the tone curve from burnt-in letters and dead pixels
 _FLAT = 2 / 255  # less contrast than this is noise: stretching it would invent a picture
@@ -46,6 +44,9 @@ def equalise(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     stay black and white, however many pixels have them (air, padding, clipping), and take no rank from the others.
     Equal greys share their mean rank. Flat images stay as they are.
     """
+    from scipy.special import ndtr, ndtri  # half a second of imports that the other tones need not wait for
+    from scipy.stats import rankdata
+
     darkest, brightest = float(grey.min()), float(grey.max())
     if brightest - darkest < _FLAT:
         return grey
