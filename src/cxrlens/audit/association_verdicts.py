@@ -71,10 +71,10 @@ def file_verdict(found: Mapping[str, Any], question: str = FILE_QUESTION) -> Ver
         much = "too little to matter" if strongest["p"] <= ALPHA else "no more than chance gives"
         said = f"No fact of the file names the class: the strongest is {words}, Cramér's V = {v}, {much}."
         return Verdict(question, status, said)
-    verb = "names" if status == "fail" else "hints at"
+    told = "can be told" if status == "fail" else "can partly be told"
     others = _others(found)
     meaning = found["facts"][strongest["fact"]]["meaning"]
-    said = f"{_start(words)} {verb} the class: Cramér's V = {v}{_told_most(strongest)}.{others} {meaning}"
+    said = f"The class {told} from {words}: Cramér's V = {v}{_told_most(strongest)}.{others} {meaning}"
     return Verdict(question, status, said)
 
 
@@ -94,15 +94,15 @@ def within_verdict(sources: Mapping[str, Mapping[str, Any]], skipped: int) -> Ve
     left = len(sources) - len(answered) + skipped
     apart = f" {left} other source(s) hold too few images or classes to tell." if left else ""
     if status == "pass":
-        said = f"In {len(answered)} source(s) looked at by itself, no fact of the file names the class.{apart}"
+        said = f"Within each of {len(answered)} source(s) by itself, no fact of the file names the class.{apart}"
         return Verdict(WITHIN_QUESTION, status, said)
     mine = [name for name in answered if status_of[name] == status]
     worst = max(mine, key=lambda name: float(sources[name]["strongest"]["w"]))
     found = sources[worst]
     fact = found["facts"][found["strongest"]["fact"]]
-    verb = "names" if status == "fail" else "hints at"
+    told = "can be told" if status == "fail" else "can partly be told"
     said = (
-        f"Within the source {worst} (n = {found['n']}) {fact['words']} {verb} the class: "
+        f"Within the source {worst} (n = {found['n']}) the class {told} from {fact['words']}: "
         f"Cramér's V = {spoken(fact['v'])}{_told_most(found['strongest'])}; so in {len(mine)} of {len(answered)} "
         f"source(s) that could be looked at by themselves.{apart} Holding the source fixed does not remove this."
     )
@@ -164,12 +164,8 @@ def _others(found: Mapping[str, Any]) -> str:
     if not more:
         return ""
     more.sort(key=lambda f: -f["w"])
-    return f" So do {', '.join(str(f['words']) for f in more[:4])}."
+    return f" So it can from {', '.join(str(f['words']) for f in more[:4])}."
 
 
 def _words(blind: Mapping[str, Any], name: str) -> str:
     return str(blind["words"].get(name, name))
-
-
-def _start(words: str) -> str:
-    return words[0].upper() + words[1:]

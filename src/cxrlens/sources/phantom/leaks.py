@@ -18,7 +18,7 @@ from cxrlens.sources.phantom.grid import as_field
 from cxrlens.sources.phantom.hospital import HOSPITALS
 from cxrlens.sources.phantom.plants import COPIES_ACROSS, SPLIT_PATIENT
 
-SAME_ID, TWO_IDS = "same id, another visit", "two ids, near-identical films"
+SAME_ID, TWO_IDS, TOGETHER = "same id, another visit", "two ids, near-identical films", "other film of that patient"
 
 _ALTERATIONS = ("resized", "recompressed", "cropped 8 %", "re-windowed")
 _ONE_IN, _FEWEST = 40, 4  # a leak for so many images, and at least so many
@@ -50,20 +50,26 @@ def plan_leaks(records: Sequence[Record], first_index: int, plants: Sequence[str
     unused = iter(_one_a_patient(order))
     index = first_index
     visits, twins, copies, where = [], [], [], []
+
+    def together(one: Record, plant: str) -> list[tuple[str, str, str, str]]:
+        """The patient's other films go with it, or the plant would break more than it says."""
+        others = (r.path for r in records if r.patient_id == one.patient_id and r.path != one.path)
+        return [(path, plant, TOGETHER, "train") for path in others]
+
     for number in range(many if SPLIT_PATIENT in plants else 0):
         known = next(unused)
         h = HOSPITALS[known.hospital]
         again = replace(known, index=index, visit=_LATER, path=place(h, known.label, index, seed))
         visits.append(again)
-        own = [r.path for r in records if r.patient_id == known.patient_id]
-        where += [(path, SPLIT_PATIENT, SAME_ID, "train") for path in own]
-        where.append((again.path, SPLIT_PATIENT, SAME_ID, "test"))
+        where += [(known.path, SPLIT_PATIENT, SAME_ID, "train"), (again.path, SPLIT_PATIENT, SAME_ID, "test")]
+        where += together(known, SPLIT_PATIENT)
         original = next(unused)
         h = HOSPITALS[original.hospital]
         path = place(h, original.label, index + 1, seed)
         twin = replace(original, index=index + 1, path=path, patient_id=f"{h.name}-t{number:04d}")
         twins.append((original, twin))
         where += [(original.path, SPLIT_PATIENT, TWO_IDS, "train"), (twin.path, SPLIT_PATIENT, TWO_IDS, "test")]
+        where += together(original, SPLIT_PATIENT)
         index += 2
     for number in range(many if COPIES_ACROSS in plants else 0):
         original = next(unused)
@@ -73,6 +79,7 @@ def plan_leaks(records: Sequence[Record], first_index: int, plants: Sequence[str
         copy = Copy(original, alteration, target.name, original.label, place(target, original.label, index, seed))
         copies.append(copy)
         where += [(original.path, COPIES_ACROSS, alteration, "train"), (copy.path, COPIES_ACROSS, alteration, "test")]
+        where += together(original, COPIES_ACROSS)
         index += 1
     return Leaks(tuple(visits), tuple(twins), tuple(copies), tuple(where))
 
