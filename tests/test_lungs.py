@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,3 +175,19 @@ def test_lungs_of_real_radiographs_of_the_other_reader_are_found(real_data):
     scores = dice(lung_masks(np.stack(frames)), np.stack(truths))
     assert len(scores) == 68
     assert scores.mean() > 0.92
+
+
+def test_the_page_tells_the_figures_of_the_shipped_weights():
+    page = (Path(__file__).resolve().parents[1] / "docs" / "lungs.md").read_text(encoding="utf-8")
+    told = facts()
+    intervals = [entry["dice"] for name, entry in told["figures"]["dice"].items() if "phantoms of" not in name]
+    intervals += [told["figures"]["between_readers"]["dice"]]
+    intervals += [
+        entry["lesion_inside"] for name, rows in told["margin"].items() if name != "real" for entry in rows.values()
+    ]
+    intervals += [entry["passed"] for name, entry in told["wrong"].items() if entry["n"] > 5]
+    for one in intervals:
+        words = f"{one['value']:.3f} ({one['low']:.3f}–{one['high']:.3f})"
+        assert words in page, words
+    assert f"{told['parameters']:,}" in page
+    assert f"{told['speed']['frames_a_second_one_thread']:.0f} frames a second" in page

@@ -20,7 +20,9 @@ from cxrlens.folders import write_json
 from cxrlens.lungs import MARGIN, LungsFound, dilate, lung_masks, lungs_found, weights_hash
 from cxrlens.progress import Progress, quiet
 
-FORMAT = 1
+FORMAT = 2
+"""Raise it with every change that alters a mask and is no change of weights, preprocessing or margin."""
+
 _ROWS = 64  # segmented and written at a time
 
 
