@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from cxrlens.errors import DatasetError, RunError
-from cxrlens.manifest import read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN_FORMAT = 1
 """Version of the run folder's layout; another one is refused, never guessed at."""
@@ -56,6 +56,8 @@ class DatasetFolder:
         """The manifest; :class:`DatasetError` where the folder is none."""
         if not self.manifest_path.is_file():
             raise DatasetError(self.root, "is no dataset folder (no manifest.csv)", "make one with 'cxrlens curate'")
+        from cxrlens.manifest import read_manifest  # here, since only tables need to wait for pandas
+
         return read_manifest(self.manifest_path)
 
 

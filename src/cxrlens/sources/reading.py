@@ -27,7 +27,21 @@ def read_radiograph(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiogra
             decoder. One line.
     """
     path = Path(path)
-    data = _read_bytes(path, limits)
+    return decode_radiograph(_read_bytes(path, limits), path, limits)
+
+
+def decode_radiograph(data: bytes, path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiograph:
+    """The same for a file that is in memory; nothing is written or opened.
+
+    Args:
+        data: the whole file.
+        path: what it is called, for the radiograph and for error lines.
+        limits: as for :func:`read_radiograph`.
+
+    Raises:
+        UnreadableImageError: as :func:`read_radiograph`.
+    """
+    limits.check_bytes(path, len(data))
     kind = sniff(data[:HEAD_BYTES])
     if kind == "DICOM":
         from cxrlens.sources.dicom import read_dicom  # here, since collections without DICOM need not wait for pydicom
