@@ -42,7 +42,7 @@ class Alteration:
 def clipped(pixels: Pixels) -> Pixels:
     """Windowed so narrowly that the darkest and the brightest 30 % are pure black and white."""
     low, high = (float(v) for v in np.percentile(pixels, (30, 70)))
-    return np.clip((pixels - low) / max(high - low, 1e-3), 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((pixels - low) / max(high - low, 1e-3), 0.0, 1.0), dtype=np.float32)
 
 
 def shrunken(pixels: Pixels) -> Pixels:
@@ -50,7 +50,7 @@ def shrunken(pixels: Pixels) -> Pixels:
     h, w = pixels.shape
     scale = _SHRUNKEN / min(h, w)
     size = (max(_SHRUNKEN, round(w * scale)), max(_SHRUNKEN, round(h * scale)))
-    return np.clip(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), 0.0, 1.0), dtype=np.float32)
 
 
 def _viewed(view: View, due: Due = "repair") -> Alteration:

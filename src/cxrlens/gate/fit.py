@@ -143,7 +143,8 @@ def _films(rows: pd.DataFrame, progress: Progress) -> tuple[NDArray[np.uint8], l
 
 def _separation(examiner: Examiner, seen: Sequence[Examined], pictures: NDArray[np.uint8]) -> dict[str, float]:
     """AUROC of each measure of novelty between validation radiographs and made-up pictures."""
-    strange = examiner([Radiograph(np.repeat(np.repeat(p, 2, 0), 2, 1) / np.float32(255)) for p in pictures])
+    larger = pictures.repeat(2, axis=1).repeat(2, axis=2)
+    strange = examiner([Radiograph(np.asarray(p / np.float32(255), dtype=np.float32)) for p in larger])
     known = [each.novelties for each in seen if each.novelties]
     unknown = [each.novelties for each in strange if each.novelties]
     if not known or not unknown:

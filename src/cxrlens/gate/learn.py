@@ -84,10 +84,10 @@ def learn(
             # Whether it is a chest is only ever asked of a film that was set upright.
             loss = loss + F.binary_cross_entropy_with_logits(logits[judged, -1], chest[judged])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-    return network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[no-any-return,call-overload]
+    return network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[no-any-return]
 
 
 def _drawn(pictures: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -73,14 +73,16 @@ def swirled(films: NDArray[np.uint8], rng: Rng) -> Films:
     film, centre = _film(films, rng), tuple(float(v) for v in rng.uniform(0.3, 0.7, 2) * SIDE)
     if rng.random() < 0.5:
         how = cv2.INTER_LINEAR + cv2.WARP_FILL_OUTLIERS
-        return cv2.warpPolar(film, (SIDE, SIDE), centre, SIDE * rng.uniform(0.5, 0.8), how)
+        unrolled: Films = cv2.warpPolar(film, (SIDE, SIDE), centre, SIDE * rng.uniform(0.5, 0.8), how)
+        return unrolled
     y, x = (grid.astype(np.float32) for grid in np.mgrid[:SIDE, :SIDE])
     dy, dx = y - centre[1], x - centre[0]
     angle = rng.choice((-1, 1)) * rng.uniform(2.0, 6.0) * np.exp(-np.hypot(dy, dx) / (SIDE * rng.uniform(0.25, 0.5)))
     cos, sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
     map_x, map_y = centre[0] + dx * cos - dy * sin, centre[1] + dx * sin + dy * cos
     places = map_x.astype(np.float32), map_y.astype(np.float32)
-    return cv2.remap(film, *places, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT)
+    wound: Films = cv2.remap(film, *places, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT)
+    return wound
 
 
 def clouds(_: NDArray[np.uint8], rng: Rng) -> Films:
@@ -205,7 +207,7 @@ KINDS: Mapping[str, Callable[[NDArray[np.uint8], Rng], Films]] = MappingProxyTyp
 
 
 def _film(films: NDArray[np.uint8], rng: Rng) -> Films:
-    return films[rng.integers(len(films))].astype(np.float32) / np.float32(255)
+    return np.asarray(films[rng.integers(len(films))] / np.float32(255), dtype=np.float32)
 
 
 def _resized(picture: Films, side: int = SIDE) -> Films:
@@ -228,4 +230,4 @@ def _coloured(rng: Rng, slope: float) -> Films:
     spectrum[0, 0] = 0
     noise = np.fft.irfft2(spectrum, s=(SIDE, SIDE))
     low, high = np.percentile(noise, (1, 99))
-    return np.clip((noise - low) / max(high - low, 1e-9), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((noise - low) / max(high - low, 1e-9), 0, 1), dtype=np.float32)
