@@ -51,6 +51,16 @@ def test_the_key_holds_all_that_decides_a_result_and_nothing_else(case: Case):
     assert replace(one, name="two", train=one.train.iloc[::-1]).key("") == key
 
 
+def test_a_changed_list_of_doubts_is_another_job(case: Case, tmp_path: Path):
+    doubts = tmp_path / "suspects.csv"
+    keys = []
+    for weight in ("0", "0.5", "0"):
+        doubts.write_text(f"path,weight\n{case.rows['path'][0]},{weight}\n")
+        one = job(case)
+        keys.append(replace(one, options=replace(one.options, doubtful=doubts)).key(""))
+    assert keys[0] == keys[2] != keys[1]
+
+
 def test_what_is_done_is_read_and_only_what_is_missing_is_trained(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -24,6 +24,7 @@ from cxrlens.errors import CxrlensError, RunError
 from cxrlens.evaluation.prediction import predict_table
 from cxrlens.folders import read_json, write_atomically, write_json
 from cxrlens.progress import quiet
+from cxrlens.sources.hashing import file_sha256
 from cxrlens.training.options import TrainingOptions
 from cxrlens.training.retrain import retrain
 
@@ -57,6 +58,8 @@ class Job:
     def key(self, weights: str) -> str:
         """Hex digest of all that decides the predictions; ``weights`` names the lungs' segmenter where it is used."""
         options = {k: v for k, v in self.options.to_dict().items() if k not in ("device", "devices")}
+        if self.options.doubtful is not None:  # what the file says decides, not where it lies
+            options["doubtful"] = file_sha256(str(self.options.doubtful))
         tables = (self.train, self.validation, self.asked)
         seen = [sorted(zip(t["path"], t["sha256"], t["label"], t["split"], strict=True)) for t in tables]
         facts = [VERSION, options, self.alteration, weights, seen]
