@@ -69,16 +69,19 @@ def metadata_only(
     """
     encode = _Encoder.of(train, facts)
     forest = RandomForestClassifier(
-        TREES, min_samples_leaf=LEAF, class_weight="balanced_subsample", random_state=bootstrap.seed
+        TREES, min_samples_leaf=LEAF, class_weight="balanced", random_state=bootstrap.seed
     ).fit(encode(train), train["label"])
     whole = recall_of(_named(forest, encode(asked), asked), bootstrap)
     rng = np.random.default_rng(bootstrap.seed)
     right = np.zeros((len(asked), 1 + len(facts)))
     right[:, 0] = forest.predict(encode(asked)) == asked["label"]
     for k, fact in enumerate(facts, start=1):
-        for _ in range(_REPEATS):
-            mixed = asked.assign(**{fact.name: asked[fact.name].to_numpy()[rng.permutation(len(asked))]})
-            right[:, k] += (forest.predict(encode(mixed)) == asked["label"]) / _REPEATS
+        mixed = pd.concat([asked] * _REPEATS, ignore_index=True)
+        mixed[fact.name] = np.concatenate(
+            [asked[fact.name].to_numpy()[rng.permutation(len(asked))] for _ in range(_REPEATS)]
+        )
+        hits = forest.predict(encode(mixed)) == mixed["label"].to_numpy()
+        right[:, k] = hits.reshape(_REPEATS, len(asked)).mean(axis=0)
     losses = _losses(right, asked, bootstrap)
     found = {fact.name: loss for fact, loss in zip(facts, losses, strict=True)}
     return whole, dict(sorted(found.items(), key=lambda item: -(item[1]["value"] or 0.0)))
