@@ -1,0 +1,165 @@
+"""Predictor: an exported model that judges images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrlens.errors import CxrlensError, OptionError
+from cxrlens.gate.answer import Answer
+from cxrlens.gate.gate import Gate
+from cxrlens.radiograph import Radiograph
+from cxrlens.serving.folder import ModelFolder
+from cxrlens.serving.gating import load_exported_gate
+from cxrlens.serving.images import Given, to_radiograph
+from cxrlens.serving.network import ENGINES, Network, load_network
+from cxrlens.serving.prediction import HeatMap, Prediction
+
+NO_GATE = "nothing checked whether this is a chest radiograph that the model may judge: the model has no gate"
+NO_CALIBRATION = "the probabilities are the network's own: the model was not calibrated, and has no prediction sets"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Judges images; keeps nothing of them. Safe to share between threads.
+
+    Args:
+        network: the exported network.
+        gate: decides before any class is named; ``None`` where the model was exported without one.
+    """
+
+    network: Network
+    gate: Gate | None
+
+    def __call__(self, image: Given, *, cam: bool = False, target: str | None = None) -> Prediction:
+        """Judge one image.
+
+        Args:
+            image: a path, the bytes of a file, a Pillow image, an array or a radiograph (``images.to_radiograph``).
+            cam: also say where the network looked (:attr:`Prediction.heat_map`).
+            target: the class to explain; the likeliest one where ``None``.
+
+        Raises:
+            UnreadableImageError: there is no image in it.
+            OptionError: a heat-map was asked for and this model has none, or for a class that it does not know.
+        """
+        return self.judge([to_radiograph(image)], cam=cam, target=target)[0]
+
+    def judge(
+        self, radiographs: Sequence[Radiograph], *, cam: bool = False, target: str | None = None
+    ) -> list[Prediction]:
+        """The same for several that were read already, in order; faster than one by one.
+
+        Raises:
+            OptionError: as for one.
+        """
+        if target is not None and target not in self.network.classes:
+            fault = "is not known"
+            raise OptionError(f"class '{target}'", fault, f"use one of {', '.join(self.network.classes)}")
+        if not radiographs:
+            return []
+        if self.gate is None:
+            frames = np.stack([self.network.preprocessing(radiograph) for radiograph in radiographs])
+            logits = self.network(frames).logits
+            found = [self._said(r, row, None) for r, row in zip(radiographs, logits, strict=True)]
+            judged = list(radiographs)
+        else:
+            answers = self.gate.judge_all(radiographs)
+            found = [self._said(r, a.logits, a) for r, a in zip(radiographs, answers, strict=True)]
+            judged = [answer.radiograph for answer in answers]
+        if cam:
+            found = self._with_maps(found, judged, target)
+        return found
+
+    def unreadable(self, image: str, error: CxrlensError) -> Prediction:
+        """The row of a file that is no image."""
+        return self._row(image, "error", f"{error.fault}; {error.remedy}")
+
+    def _said(self, given: Radiograph, logits: NDArray[np.float64] | None, answer: Answer | None) -> Prediction:
+        warnings = list(answer.warnings) if answer is not None else []
+        warnings = [f"the image {phrase}" for phrase in warnings] + list(self._general())
+        gate = answer.to_dict() if answer is not None else None
+        if answer is not None and not answer.accepted:
+            reason = "; ".join(f"the image {phrase}" for phrase in answer.reasons)
+            return replace(self._row(given.path, "refused", reason), gate=gate, warnings=tuple(warnings))
+        assert logits is not None
+        shares = softmax(logits)
+        calibration = self.network.calibration
+        reason, chosen = "", None
+        if calibration is not None:
+            reason, chosen = calibration.abstain(shares), calibration.prediction_set(shares)
+            shares = calibration.probabilities(shares)
+        probabilities = {name: float(p) for name, p in zip(self.network.classes, shares, strict=True)}
+        label = None if reason else max(probabilities, key=probabilities.__getitem__)
+        row = self._row(given.path, "not sure" if reason else "answered", reason)
+        return replace(
+            row, label=label, probabilities=probabilities, prediction_set=chosen, gate=gate, warnings=tuple(warnings)
+        )
+
+    def _general(self) -> tuple[str, ...]:
+        said = () if self.gate is not None else (NO_GATE,)
+        return said if self.network.calibration is not None else (*said, NO_CALIBRATION)
+
+    def _row(self, image: str, status: str, reason: str) -> Prediction:
+        network = self.network
+        about = {"name": network.name, "hash": network.hash}
+        calibrated = network.calibration is not None
+        return Prediction(
+            image,
+            status,
+            None,
+            None,
+            None,
+            reason,
+            (),
+            None,
+            about,
+            network.measured_on,
+            calibrated,  # type: ignore[arg-type]
+        )
+
+    def _with_maps(
+        self, found: Sequence[Prediction], judged: Sequence[Radiograph], target: str | None
+    ) -> list[Prediction]:
+        from cxrlens.serving.heat import heat_of
+
+        rows = [i for i, each in enumerate(found) if each.probabilities is not None]
+        out = list(found)
+        if not rows:
+            return out
+        preprocessing = self.network.preprocessing
+        maps = self.network.class_maps(np.stack([preprocessing(judged[i]) for i in rows]))
+        for i, of_image in zip(rows, maps, strict=True):
+            label = target or str(found[i].likeliest)
+            heat = heat_of(of_image[self.network.classes.index(label)], preprocessing.placement(judged[i]))
+            out[i] = replace(found[i], heat_map=HeatMap(label, heat, judged[i].pixels))
+        return out
+
+
+def load_predictor(model: str | PathLike[str], *, engine: str = ENGINES[0], threads: int = 0) -> Predictor:
+    """Load an exported model; the hash of every file that is used is checked.
+
+    Args:
+        model: the folder that ``cxrlens export`` wrote, or the ``model.onnx`` in it.
+        engine: ``onnxruntime``, or ``openvino-int8`` where the folder holds the quantised network.
+        threads: for one pass; 0 takes one for each core this process may use.
+
+    Raises:
+        ModelError: missing, altered, or of another version.
+        OptionError: an engine that is unknown, not installed, or not in the folder.
+    """
+    path = Path(model)
+    folder = ModelFolder(path.parent if path.name == "model.onnx" else path)
+    network = load_network(folder, engine, threads)
+    return Predictor(network, load_exported_gate(folder, network))
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of (…, K) logits, in float64 so that rows add up to 1 within 1e-12."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)
