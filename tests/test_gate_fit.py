@@ -17,6 +17,7 @@ from cxrlens.audit import gate as audited
 from cxrlens.audit.case import AuditOptions, Case
 from cxrlens.errors import DatasetError, OptionError, RunError
 from cxrlens.evaluation.blocks import Bootstrap
+from cxrlens.evaluation.intervals import wilson
 from cxrlens.folders import RunFolder, read_json, write_json
 from cxrlens.gate import Gate, load_gate
 from cxrlens.gate.altered import ALTERATIONS
@@ -306,6 +307,9 @@ def test_separation_widens_when_pictures_are_pieces_of_few():
     alone, _ = separation((inside, np.arange(200)), (outside, np.arange(200)), Bootstrap(300))
     joined, _ = separation((inside, np.arange(200)), (outside, np.repeat(np.arange(8), 25)), Bootstrap(300))
     assert joined.high - joined.low > 2 * (alone.high - alone.low)
+    apart, none = separation((inside, np.arange(200)), (outside + 50, np.repeat(np.arange(8), 25)), Bootstrap(300))
+    assert (apart.value, none.value) == (1.0, 0.0)
+    assert none.high == pytest.approx(wilson(0.0, 8)[1])  # eight pictures are no proof of nought
     single, _ = separation((inside, np.arange(200)), (outside, np.zeros(200, dtype=int)), Bootstrap(300))
     assert single.low is None
     assert single.reason

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens.evaluation.blocks import Bootstrap
-from cxrlens.evaluation.intervals import Interval, from_resamples
+from cxrlens.evaluation.intervals import Interval, from_resamples, proportion
 from cxrlens.evaluation.resampling import bootstrap_weights
 from cxrlens.gate.spaces import Floats
 
@@ -45,15 +46,16 @@ def separation(
             _rows(inside[1], bootstrap.resamples, rng), _rows(outside[1], bootstrap.resamples, rng), strict=True
         )
     ]
-    alone = "one unit only: no interval" if len(np.unique(outside[1])) < 2 or len(np.unique(inside[1])) < 2 else ""
-    found = []
-    for which in range(2):
-        value = float(one[which][0])
-        if alone:
-            found.append(Interval(value, None, None, alone))
-        else:
-            found.append(from_resamples(value, np.concatenate([d[which] for d in drawn]), "no images"))
-    return found[0], found[1]
+    area, accepted = (float(figure[0]) for figure in one)
+    units = len(np.unique(outside[1]))
+    if units < 2 or len(np.unique(inside[1])) < 2:
+        reason = "one unit only: no interval"
+        return Interval(area, None, None, reason), Interval(accepted, None, None, reason)
+    areas, shares = (np.concatenate([each[which] for each in drawn]) for which in range(2))
+    auroc = from_resamples(area, areas, "no images")
+    if auroc.low == auroc.high:
+        auroc = replace(auroc, reason="alike in every resample: see the share refused for the doubt")
+    return auroc, proportion(accepted, shares, units, "no images")
 
 
 class _Table:
