@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from cxrlens import RESEARCH_ONLY, __version__
+from cxrlens.commands import serving, trust
+from cxrlens.commands.options import Run, Seed
+from cxrlens.commands.options import console as _console
+from cxrlens.commands.options import finish as _finish
 from cxrlens.errors import CxrlensError, OptionError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-EXIT_PASSED_OVER = 3
-"""Done, but something was passed over; standard error says what."""
 
 app = typer.Typer(
     help="Classify chest radiographs as Normal, COVID-19, Pneumonia or Tuberculosis, "
@@ -29,14 +27,12 @@ Collections = Annotated[
     list[Path], typer.Argument(help="folders of radiographs, a collection each", show_default=False)
 ]
 Dataset = Annotated[Path, typer.Argument(help="a dataset folder, as 'curate' writes it", show_default=False)]
-Run = Annotated[Path, typer.Argument(help="a run folder, as 'train' writes it", show_default=False)]
 Keep = Annotated[
     Optional[list[str]], typer.Option(help="keep what curation would exclude: a flag's name, or a pattern of paths")
 ]
 Drop = Annotated[Optional[list[str]], typer.Option(help="exclude besides: a flag's name, or a pattern of paths")]
 Column = Annotated[Optional[list[str]], typer.Option(help="name a column of the metadata table, as in label=diagnosis")]
 Label = Annotated[Optional[list[str]], typer.Option(help="a set's own class name, as in Lung_Opacity=Pneumonia")]
-Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]
 Audit = Annotated[bool, typer.Option(help="ask too whether the number can be believed; takes as long again")]
 Settings = Annotated[
     Optional[list[str]],
@@ -203,50 +199,7 @@ def evaluate(
     _finish(chain.evaluate_run(run, dataset, resamples, _console()))
 
 
-@app.command()
-def calibrate(
-    run: Run,
-    coverage: Annotated[float, typer.Option(help="of the prediction sets, for each class", min=0.5, max=0.99)] = 0.90,
-    risk: Annotated[float, typer.Option(help="wrong answers tolerated among those given", min=0.01, max=0.5)] = 0.10,
-    sensitivity: Annotated[float, typer.Option(help="of each class's fixed point", min=0.5, max=0.99)] = 0.90,
-    resamples: Annotated[int, typer.Option(help="of the bootstrap by patient", min=100)] = 1000,
-    seed: Seed = 0,
-) -> None:
-    """Calibrate: probabilities, prediction sets, when to say "not sure", operating points; measured on the test."""
-    from cxrlens.chain.calibrating import calibrate_run
-    from cxrlens.evaluation.calibration.options import CalibrationOptions
-
-    _finish(calibrate_run(run, CalibrationOptions(coverage, risk, sensitivity, resamples, seed), _console()))
-
-
-@app.command()
-def gate(
-    run: Run,
-    negatives: Annotated[
-        Optional[list[Path]], typer.Option(help="a folder of images that are no chest films, to measure against")
-    ] = None,
-    false_refusals: Annotated[
-        float, typer.Option(help="share of the validation radiographs that may be refused", min=0, max=0.5)
-    ] = 0.01,
-    resamples: Annotated[int, typer.Option(help="of the bootstrap by patient", min=100)] = 1000,
-    seed: Seed = 0,
-) -> None:
-    """Fit the gate of a run on its training images: what may the model judge? Measure it on held-out ones."""
-    from cxrlens.chain import gating
-
-    request = gating.GateRequest(tuple(negatives or ()), false_refusals, resamples, seed)
-    _finish(gating.gate_run(run, request, _console()))
-
-
-@app.command()
-def check(
-    images: Annotated[list[Path], typer.Argument(help="image files, or folders of them", show_default=False)],
-    run: Annotated[Path, typer.Option(help="a run folder with a gate, as 'gate' fits it")],
-) -> None:
-    """Say of each image whether the model may judge it: passes, is repaired, or is refused with the reason."""
-    from cxrlens.chain import gating
-
-    _finish(gating.check_images(run, images, _console()))
+trust.register(app)
 
 
 @app.command()
@@ -282,27 +235,6 @@ def explain(
 
 
 @app.command()
-def audit(
-    run: Run,
-    full: Annotated[
-        bool, typer.Option("--full/--fast", help="retrain the run's own network, or a small one (the default)")
-    ] = False,
-    part: Annotated[Optional[list[str]], typer.Option(help="only this part, as in leave_one_out; repeatable")] = None,
-    annotations: Annotated[
-        Optional[Path], typer.Option(help="annotations.csv with lesion masks, for the explanations' scorecard")
-    ] = None,
-    resamples: Annotated[int, typer.Option(help="of the bootstrap by patient", min=100)] = 1000,
-    seed: Seed = 0,
-) -> None:
-    """Audit a run: can the number be believed? Leakage, shortcuts, sources left out; an interrupted audit goes on."""
-    from cxrlens.audit.case import AuditOptions
-    from cxrlens.chain.auditing import audit_run
-
-    options = AuditOptions(full=full, resamples=resamples, seed=seed, annotations=annotations)
-    _finish(audit_run(run, options, part or (), _console()))
-
-
-@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="a run folder or a dataset folder", show_default=False)],
 ) -> None:
@@ -310,6 +242,9 @@ def report(
     from cxrlens import chain
 
     _finish(chain.write_report(folder, _console()))
+
+
+serving.register(app)
 
 
 def main() -> None:
@@ -322,17 +257,6 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped; 'cxrlens train --resume' goes on where a training stood", file=sys.stderr)
         sys.exit(130)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
-
-
-def _finish(passed_over: int) -> None:
-    if passed_over:
-        raise typer.Exit(EXIT_PASSED_OVER)
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Groups of commands that ``cli.py`` registers: parse, call, print; everything heavy is imported inside them."""
