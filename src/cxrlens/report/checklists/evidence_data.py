@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from cxrlens.report.checklists.found import MANIFEST, SPLIT, Found
 from cxrlens.report.data_facts import SourceRow
 from cxrlens.report.licences import caveats_of, licence_of
@@ -155,15 +157,19 @@ def _in(row: SourceRow, part: str) -> int:
 
 
 def demographics(facts: RunFacts) -> Found | None:
-    """Sex and age, as far as known."""
-    data = facts.data
-    known = [k for k in data.known if k.column in ("sex", "age") and k.known] if data else []
-    if not known:
+    """Sex and age in each part, as far as known."""
+    data, kept = facts.data, facts.record.dataset.kept
+    if data is None or kept is None or not any(k.known for k in data.known if k.column in ("sex", "age")):
         return None
-    words = "; ".join(
-        f"{k.column} of {k.known:,} of {k.total:,} ({', '.join(f'{v}: {n:,}' for v, n in k.values)})" for k in known
-    )
-    return Found(words, (MANIFEST,), "the same for each part, and the patients' condition")
+    said = []
+    for part in data.splits:
+        rows = kept[kept["split"] == part]
+        sex = rows.loc[rows["sex"] != "", "sex"].value_counts()
+        age = pd.to_numeric(rows["age"], errors="coerce").dropna()
+        sexes = ", ".join(f"{value} {n:,}" for value, n in sex.items()) or "sex unknown"
+        ages = f"median age {age.median():.0f} of {len(age):,}" if len(age) else "age unknown"
+        said.append(f"{part} ({len(rows):,} images): {sexes}, {ages}")
+    return Found("; ".join(said), (MANIFEST,), "the patients' condition")
 
 
 def characteristics(facts: RunFacts) -> Found | None:

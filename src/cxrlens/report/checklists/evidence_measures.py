@@ -154,7 +154,8 @@ def limitations(facts: RunFacts) -> Found | None:
     if facts.head is None:
         return None
     found = limits(facts.record, facts.data, facts.split, facts.head, facts.found)
-    return Found(" ".join(claim for claim, _ in found), (METRICS,))
+    claims = [claim for claim, _ in found if claim.endswith(".")]  # those with a colon are caveats of single sources
+    return Found(" ".join(claims), (METRICS,))
 
 
 def interpretation(facts: RunFacts) -> Found | None:
