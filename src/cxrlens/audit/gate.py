@@ -77,9 +77,9 @@ def of_strangers(figures: Mapping[str, Any]) -> Verdict:
     methods = block["methods"]
     sentence = (
         f"Of {block['n']} pictures (cut from {block['units']}) that are no chest film, of kinds not used to fit "
-        f"it, the gate refuses {_said(refused)}; least of {worst} ({_said(others[worst]['refused'])}). AUROC against "
+        f"it, the gate refuses {_said(refused)}; least of all {worst}: {_said(others[worst]['refused'])}. AUROC against "
         f"{figures['radiographs']['n']} held-out radiographs: all checks {_said(methods[WHOLE_GATE]['auroc'])}, "
-        f"its own network {_said(methods[OWN_NETWORK]['auroc'])}, {figures['measure']} features "
+        f"its own network {_said(methods[OWN_NETWORK]['auroc'])}, the used distance ({figures['measure']}) "
         f"{_said(methods[figures['measure']]['auroc'])}, softmax confidence "
         f"{_said(methods['softmax confidence']['auroc'])}."
     )
@@ -131,7 +131,7 @@ def of_mirrored(figures: Mapping[str, Any]) -> Verdict:
     value, wrongly = block["right"]["value"], figures["radiographs"]["false_mirrored"]
     sentence = (
         f"Of {block['n']} mirrored test films the gate warns of {_said(block['right'])}, "
-        f"AUROC {_said(block['auroc'])}, and it warns wrongly of {_said(wrongly)} of the unaltered; "
+        f"AUROC {_said(block['auroc'])}, and it warns wrongly of {_said(wrongly)} of the unaltered ones; "
         "it never flips a film by itself."
     )
     return Verdict(MIRRORED, "pass" if value >= 0.8 else "warn", sentence)
