@@ -14,7 +14,7 @@ from cxrlens.evaluation.calibration.options import CalibrationOptions
 from cxrlens.folders import RunFolder, read_json, write_json
 from cxrlens.report import write_checklists, write_run_report
 from cxrlens.report.checklists import Assessed, assess
-from cxrlens.report.checklists.assess import CHECKLISTS, COMMANDS
+from cxrlens.report.checklists.assessment import CHECKLISTS, COMMANDS
 from cxrlens.report.checklists.claim import CLAIM
 from cxrlens.report.checklists.evidence import FINDERS
 from cxrlens.report.checklists.tripod import TRIPOD

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audit_folders import HOSTILE_SOURCE, PARTS, make_audit
+from audit_folders import HOSTILE_SOURCE, PARTS, interval, make_audit
 from cxrlens.audit.verdict import Drawing, PartResult, Verdict
 from cxrlens.folders import RunFolder, read_json, write_json
 from cxrlens.report import write_run_report
@@ -305,3 +305,49 @@ def test_examples_are_single_pictures_that_wrap_on_a_phone(fresh: RunFolder) -> 
     assert not any("picked at random" in alt for alt in alts)
     assert "Do not read this one: no evidence" in page.text
     assert "min-width: 44rem" not in html
+
+
+def test_parts_are_told_in_words_and_the_columns_fit_the_cells() -> None:
+    from cxrlens.report.audit_named_tables import tables_for
+
+    fact = {"words": "JPEG quality", "v": interval(0.4), "label": "Tuberculosis", "p": 0.001}
+    family = {
+        "n": 90,
+        "facts": {"quality": fact},
+        "strongest": {"fact": "quality", "w": 0.5, "by_chance": 0.1, "p": 0.01},
+    }
+    blind = {"part": "test", "chance": 0.25, "files": {"balanced_accuracy": interval(0.6)}, "network": interval(0.8)}
+    share = {"n": 40, "suspects": 3, **interval(0.075)}
+    side = {
+        "n": 40,
+        "sets": {"overall": {"coverage": interval(0.5)}},
+        "answers": {"overall": {"answered": interval(0.7)}},
+    }
+    given = {
+        "leakage": {
+            "measured": "test",
+            "shared": {"shared_patients": 2, "shared_duplicate_groups": 0},
+            "afresh": {"across": 5},
+            "known": {"patient": 1, "film": 3, "any": 4},
+            "accuracy": {"all": interval(0.8), "without": interval(0.7), "difference": interval(0.1)},
+        },
+        "association": {"source": family, "file": family, "within_source": {"nih": family}, "blind": blind},
+        "suspects": {"by_class": {"Normal": share}, "planted": {"recall": interval(0.6), "chance": 0.05}},
+        "calibration": {
+            "coverage": {"promised": 0.9},
+            "left_out": [{"source": "nih", "outside": side, "inside": side}],
+        },
+    }
+    seen = {}
+    for name, figures in given.items():
+        tables = tables_for(name, figures)
+        for table in tables:
+            assert table.rows, (name, table.caption)
+            assert all(len(row.cells) + 1 == len(table.columns) for row in table.rows), (name, table.caption)
+        seen[name] = " ".join(f"{table.caption} {row.head} {row.cells}" for table in tables for row in table.rows)
+    assert "Pairs across parts that a fresh search takes for one radiograph ('5',)" in seen["leakage"]
+    assert "nih ('90', 'JPEG quality', '0.500', '0.100', '0.010')" in seen["association"]
+    assert "Normal ('40', '3', Measured(value=0.075" in seen["suspects"]
+    assert "Promised is 90 %. nih ('40', Measured(value=0.5" in seen["calibration"]
+    for name in given:
+        assert isinstance(tables_for(name, {"unforeseen": [{"a": 1}]}), list)

@@ -136,9 +136,9 @@ def _association(figures: Figures) -> list[Table]:
         if _mapping(of.get("strongest"))
     ]
     if within:
-        columns = ("Source", "Images", "Strongest fact", "Strength", "By chance", "p of chance")
+        named = ("Source", "Images", "Strongest fact", "Strength", "By chance", "p of chance")
         tables.append(
-            table("The same within one source, where another hospital cannot be the reason.", columns, within)
+            table("The same within one source, where another hospital cannot be the reason.", named, within)
         )
     blind = _mapping(figures.get("blind"))
     rows = [

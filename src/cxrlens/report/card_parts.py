@@ -60,8 +60,8 @@ def _calibration(facts: RunFacts, empty: CardPart) -> CardPart:
         for p in view.points
     ]  # fmt: skip
     if points:
-        columns = ("Operating point", "Threshold", "Sensitivity", "Specificity")
-        tables.append(table("Operating points: thresholds from the calibration part, measured apart.", columns, points))
+        named = ("Operating point", "Threshold", "Sensitivity", "Specificity")
+        tables.append(table("Operating points: thresholds from the calibration part, measured apart.", named, points))
     said = (*view.sentences, *view.cautions, *((view.triage,) if view.triage else ()))
     shown = tuple(each for each in tables if each.rows)
     return CardPart(empty.title, empty.command, tuple(dict.fromkeys(said)), shown)

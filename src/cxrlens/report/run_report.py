@@ -13,7 +13,7 @@ from cxrlens.report.audited import STATUS_WORDS, audit_view
 from cxrlens.report.augmented import augmented_examples
 from cxrlens.report.calibrated import calibrated_view
 from cxrlens.report.checklists import assess
-from cxrlens.report.checklists.assess import STATES
+from cxrlens.report.checklists.assessment import STATES
 from cxrlens.report.data_facts import data_facts
 from cxrlens.report.figures import SMALL_SOURCE, parse, split_metrics
 from cxrlens.report.findings import findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cxrlens.folders import RunFolder, write_atomically
-from cxrlens.report.checklists.assess import STATES, assess
+from cxrlens.report.checklists.assessment import STATES, assess
 from cxrlens.report.records import read_run
 from cxrlens.report.rendering import render
 from cxrlens.report.run_facts import run_facts
