@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,10 +130,13 @@ def _run(jobs: Sequence[Job], pixels: Pixels) -> Iterator[tuple[Job, pd.DataFram
         # Processes started afresh: torch's threads and a fork do not go together.
         pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
         results = pool(delayed(_one)(job, pixels, 1) for job in jobs)
-    for name, result, seconds in results:
-        if isinstance(result, tuple):
-            raise RunError(*result)
-        yield by_name[name], result, seconds
+    with warnings.catch_warnings():
+        # A process that grew by a training's memory is replaced between two jobs; nobody need know.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        for name, result, seconds in results:
+            if isinstance(result, tuple):
+                raise RunError(*result)
+            yield by_name[name], result, seconds
 
 
 def _one(job: Job, pixels: Pixels, threads: int | None) -> _Answer:
