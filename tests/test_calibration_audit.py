@@ -69,9 +69,9 @@ def test_honest_predictions_pass_and_the_unseen_source_stays_unanswered(honest_r
 
 
 def test_a_shifted_test_breaks_the_promise_and_the_verdict_says_fail(tmp_path: Path) -> None:
-    p, truth = honest(600, seed=4)
+    p, truth = honest(600, seed=4, sharpness=4)
     moved = (truth + (np.arange(600) % 3 == 0)) % 4  # every third label is another one
-    run = make_run(tmp_path, whole(table(tempered(p, 0.5), moved)))
+    run = make_run(tmp_path, whole(table(tempered(p, 0.5), moved), sharpness=4))
     found = status(judged(run))
     for question in (asked.PROBABILITIES, asked.PROBABILITIES_BY_SOURCE, asked.BY_CLASS, asked.BY_SOURCE):
         assert found[question] == "fail", question

@@ -187,7 +187,7 @@ def test_images_whose_probabilities_are_all_alike_break_nothing(tmp_path: Path) 
         flat = np.full((n, 4), 0.1)
         flat[np.arange(n), np.arange(n) % 4] = 0.7
         parts.append(table(flat, (np.arange(n) + (np.arange(n) % 5 == 0)) % 4, split=split))
-    record = calibrate(make_run(tmp_path, pd.concat(parts, ignore_index=True)), FEW)
+    record = calibrate(make_run(tmp_path, pd.concat(parts, ignore_index=True)), FEW, figures=False)
     assert record["measured"]["risk_coverage"]["points"] == [
         {"answered": 1.0, "risk": 0.2, "confidence": pytest.approx(0.8, abs=0.01)}
     ]

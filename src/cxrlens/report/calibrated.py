@@ -141,10 +141,19 @@ def _rows(said: Mapping[str, Any], part: str) -> list[PartRow]:
     for name in names:
         sets, answers = measured["sets"][part][name], measured["answers"][part][name]
         error = measured["probabilities"]["ece"][part].get(name, {})
-        figures = [error.get("before"), error.get("after"), sets["coverage"], sets["size"]]
-        figures += [answers["answered"], answers["accuracy_answered"]]
-        note = str(promises[name].get("reason", "")) if part == "by_class" else ""
-        rows.append(PartRow(str(name), int(sets["n"]), *(parse(figure) for figure in figures), note))
+        rows.append(
+            PartRow(
+                name=str(name),
+                n=int(sets["n"]),
+                error_before=parse(error.get("before")),
+                error=parse(error.get("after")),
+                coverage=parse(sets["coverage"]),
+                size=parse(sets["size"]),
+                answered=parse(answers["answered"]),
+                right=parse(answers["accuracy_answered"]),
+                note=str(promises[name].get("reason", "")) if part == "by_class" else "",
+            )
+        )
     return rows
 
 
