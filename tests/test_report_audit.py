@@ -87,10 +87,12 @@ def test_status_is_told_by_a_word_and_a_shape(html: str) -> None:
 
 def test_worst_source_comes_first_with_its_classes(page: Page) -> None:
     table = page.text[page.text.index("the worst first. Mean recall") :]
-    assert table.index(HOSTILE_SOURCE) < table.index("north 40")
+    assert table.index(HOSTILE_SOURCE) < table.index("north too high 40")
     assert f"{HOSTILE_SOURCE} 40 0.12 0.07 to 0.17 0.83 0.78 to 0.88 0 %" in table
     assert "0.24 of 20" in table
     assert "has only 9 image(s), fewer than 20" in page.text
+    assert "Too high: “north” shares radiographs with south, which had to stay" in page.text
+    assert "Over the other sources the mean recall is 0.29 (0.24 to 0.34)" in page.text
 
 
 def test_hostile_source_is_text_and_no_patient_is_named(html: str, page: Page) -> None:

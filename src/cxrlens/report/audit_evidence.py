@@ -18,8 +18,9 @@ HOW_ASKED: dict[str, str] = {
     "is measured with and without the images that they touch.",
     "association": "Everything about a file but its picture (source, size, bit depth, format, tint, border) is "
     "compared with the class; then a classifier is trained that sees nothing else.",
-    "shortcuts": "The same small network is trained on pictures that hold no lungs, no detail or no shape. What it "
-    "still gets right cannot come from the disease. Apart from that, the finished network is shown altered pictures.",
+    "shortcuts": "The same small network is trained on pictures that lack the lungs, or fine detail, or all shape. "
+    "What it still gets right needs no sight of the disease. Apart from that, the finished network is shown altered "
+    "pictures.",
     "source_features": "A linear classifier looks at the network's own features and names the source. The better it "
     "does, the more of the source the network carries with it.",
     "suspects": "Networks that never saw an image say what they would call it. Where they contradict its label with "
@@ -29,12 +30,12 @@ HOW_ASKED: dict[str, str] = {
     "explanations": "Whether the heat-maps depend on what the network learnt, and whether what is hot matters to it.",
 }
 
-ELSEWHERE: dict[str, tuple[str, str]] = {
-    "calibration": ("calibrated", "What a probability is worth"),
-    "gate": ("gate", "What it may judge"),
-    "explanations": ("gradcam", "Where it looked"),
+ELSEWHERE: dict[str, tuple[str, str, str]] = {
+    "calibration": ("calibrated", "What a probability is worth", "calibration.json"),
+    "gate": ("gate", "What it may judge", "gate/measured.json"),
+    "explanations": ("gradcam", "Where it looked", "explanations/scorecard.json"),
 }
-"""Parts whose figures have a section of their own: its anchor and name."""
+"""Parts whose figures have a section of their own, once a file is there: its anchor, its name, and that file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Evidence:
     tables: tuple[Table, ...]
     pictures: tuple[tuple[Picture, str], ...]
     lost_pictures: int
-    elsewhere: tuple[str, str] | None
+    elsewhere: tuple[str, str, str] | None
 
 
 def evidence_of(part: AuditPart, folder: Path) -> Evidence:
@@ -58,7 +59,11 @@ def evidence_of(part: AuditPart, folder: Path) -> Evidence:
         part: what was found.
         folder: where the part's pictures lie; names that lead out of it are not followed.
     """
-    drawings = part.result.drawings
+    elsewhere = ELSEWHERE.get(part.name)
+    if elsewhere is not None and not (folder.parent / elsewhere[2]).is_file():
+        elsewhere = None
+    # The section of its own shows the same pictures, but for those of sources left out, which are the audit's alone.
+    drawings = [each for each in part.result.drawings if elsewhere is None or "left_out" in each.file]
     found = [(from_file(folder / Path(each.file).name, each.caption), each.caption) for each in drawings]
     pictures = tuple((picture, caption) for picture, caption in found if picture is not None)
     return Evidence(
@@ -67,7 +72,7 @@ def evidence_of(part: AuditPart, folder: Path) -> Evidence:
         status=part.status,
         how=HOW_ASKED.get(part.name, ""),
         tables=tuple(tables_for(part.name, part.result.figures)),
-        elsewhere=ELSEWHERE.get(part.name),
+        elsewhere=elsewhere,
         pictures=pictures,
         lost_pictures=len(found) - len(pictures),
     )

@@ -33,7 +33,11 @@ def _shortcuts(figures: Mapping[str, Any]) -> list[Table]:
         ]
         columns = ("Trained and tested on", "Balanced accuracy", "Of what the whole picture gives above chance")
         tables.append(
-            table(f"The same small network, trained anew on pictures that lack something.{guess}", columns, rows)
+            table(
+                f"The same small network, trained anew on pictures that lack something.{guess}{_settings(figures)}",
+                columns,
+                rows,
+            )
         )
     if tested:
         rows = [
@@ -47,7 +51,13 @@ def _shortcuts(figures: Mapping[str, Any]) -> list[Table]:
             "The finished network on altered pictures. This is another question: it never saw pictures like these."
         )
         tables.append(table(caption, columns, rows))
-    used = {"chance", "full", "by_retraining", "by_testing", "tested_full"}
+    found = parse(figures.get("lungs_found"))
+    if found:
+        caption = "How the pictures were made."
+        tables.append(
+            table(caption, ("What", "Value"), [Row("Images in which lungs were found", (percent(found.value),))])
+        )
+    used = {"chance", "full", "by_retraining", "by_testing", "tested_full", "lungs_found", *_SETTINGS}
     return tables + tables_of({key: value for key, value in figures.items() if key not in used}, "Further figures")
 
 
@@ -60,7 +70,8 @@ def _source_features(figures: Mapping[str, Any]) -> list[Table]:
     }
     rows = [Row(text, (cell(figures[key]),)) for key, text in names.items() if key in figures]
     within = _block(figures.get("within_class"))
-    rest = {key: value for key, value in figures.items() if key not in {*names, "within_class"}}
+    rest = {key: value for key, value in figures.items() if key not in {*names, "within_class", "sources"}}
+    rest = {_FURTHER.get(key, key): value for key, value in rest.items()}
     caption = "How often the source of a test image is named rightly (balanced over the sources)."
     tables = [table(caption, ("Named how", "Share"), rows)] if rows else []
     if within:
@@ -68,6 +79,22 @@ def _source_features(figures: Mapping[str, Any]) -> list[Table]:
         columns = ("Class", "From the features", "Guessing", "Sources told apart")
         tables.append(table("The same within one class, where the disease cannot help.", columns, inside))
     return tables + tables_of(rest, "Further figures")
+
+
+_SETTINGS = ("network", "size", "epochs", "seed", "n")
+
+_FURTHER = {
+    "n": "Test images",
+    "source_adds_to_majority": "What knowing the source adds to the accuracy of a blind guess of the class",
+}
+
+
+def _settings(figures: Figures) -> str:
+    """Which network, on how many images; empty where the part does not say."""
+    if not all(key in figures for key in _SETTINGS):
+        return ""
+    network, size, epochs, seed, n = (figures[key] for key in _SETTINGS)
+    return f" Network {network}, {size} pixels, {epochs} epochs, seed {seed}; {n} test images."
 
 
 def _of_class(of: Mapping[str, Any]) -> tuple[Cell, ...]:
@@ -137,9 +164,7 @@ def _association(figures: Figures) -> list[Table]:
     ]
     if within:
         named = ("Source", "Images", "Strongest fact", "Strength", "By chance", "p of chance")
-        tables.append(
-            table("The same within one source, where another hospital cannot be the reason.", named, within)
-        )
+        tables.append(table("The same within one source, where another hospital cannot be the reason.", named, within))
     blind = _mapping(figures.get("blind"))
     rows = [
         Row(text, (cell(_mapping(blind.get(key)).get("balanced_accuracy", blind.get(key))),))

@@ -18,7 +18,7 @@ GROUPS: dict[Status, str] = {
     "fail": "Speaks against the number",
     "warn": "Calls for care",
     "unanswered": "Cannot be answered with these data",
-    "pass": "Was looked for and not found",
+    "pass": "Passes",
 }
 
 

@@ -23,7 +23,9 @@ class UnseenSource:
         said: images that the network gave to each class.
         internal: balanced accuracy of the same network on the test part of the sources it knows.
         removed: images kept out of its training because they show what the source shows (copies, patients).
-        related: sources that share such copies.
+        left_out_with: sources that were left out with it, since they hold the same radiographs.
+        stayed: sources that hold some of its radiographs but had to stay, or a class would be lost: the recall is too
+            high by what the network has seen of the source there.
     """
 
     source: str
@@ -35,7 +37,8 @@ class UnseenSource:
     internal: Measured | None
     trained_on: int
     removed: int
-    related: tuple[str, ...]
+    left_out_with: tuple[str, ...]
+    stayed: tuple[str, ...]
 
     def recall_of(self, label: str) -> tuple[int, Measured | None] | None:
         """Images and recall of one class; ``None`` where the source holds none of it."""
@@ -51,6 +54,7 @@ class Unseen:
         chance: mean recall of guessing.
         internal: balanced accuracy of such networks on the sources they know.
         mean: mean over the sources that were left out.
+        clean: the same over those alone whose radiographs no other source holds; ``None`` where that is all or none.
         sources: the worst first.
         classes: the classes that some left-out source holds, in the house's order.
         passed_over: sources that the question does not fit, with the reason.
@@ -61,6 +65,7 @@ class Unseen:
     chance: float | None
     internal: Measured | None
     mean: Measured | None
+    clean: Measured | None
     sources: tuple[UnseenSource, ...]
     classes: tuple[str, ...]
     passed_over: tuple[tuple[str, int, str], ...]
@@ -99,6 +104,7 @@ def unseen_sources(audit: AuditRecord | None) -> Unseen | None:
         chance=chance.value if chance else None,
         internal=parse(figures.get("internal")),
         mean=parse(figures.get("mean")),
+        clean=parse(figures.get("mean_without_relatives")),
         sources=tuple(sources),
         classes=tuple(sorted(held, key=_place)),
         passed_over=tuple(
@@ -112,7 +118,7 @@ def unseen_sources(audit: AuditRecord | None) -> Unseen | None:
 def _source(said: Mapping[str, Any]) -> UnseenSource:
     classes = said.get("classes")
     by_class = classes if isinstance(classes, Mapping) else {}
-    related, kept, named = said.get("related"), parse(said.get("skill_kept")), said.get("said")
+    kept, named = parse(said.get("skill_kept")), said.get("said")
     return UnseenSource(
         source=str(said.get("source", "")),
         n=_whole(said.get("n")),
@@ -127,7 +133,8 @@ def _source(said: Mapping[str, Any]) -> UnseenSource:
         internal=parse(said.get("internal")),
         trained_on=_whole(said.get("trained_on")),
         removed=_whole(said.get("shared_units_removed")),
-        related=tuple(str(each) for each in related) if isinstance(related, list | tuple) else (),
+        left_out_with=_names(said.get("related_left_out")),
+        stayed=_names(said.get("related")),
     )
 
 
@@ -137,6 +144,10 @@ def _place(label: str) -> tuple[int, str]:
 
 def _list(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(str(each) for each in value) if isinstance(value, list | tuple) else ()
 
 
 def _whole(value: Any) -> int:
