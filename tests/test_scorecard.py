@@ -24,11 +24,11 @@ from cxrlens.explanation.localisation import LocalisationOptions, score_localisa
 from cxrlens.explanation.methods import Method
 from cxrlens.explanation.scorecard.card import score_explanations
 from cxrlens.explanation.scorecard.judgements import QUESTIONS, judge
-from cxrlens.explanation.scorecard.sample import ScorecardOptions, choose
+from cxrlens.explanation.scorecard.sample import ScorecardOptions, choose, draw_sample
 from cxrlens.folders import RUN_FORMAT, DatasetFolder, RunFolder, write_json
 from cxrlens.labels import CLASSES, NORMAL
 from cxrlens.manifest import dataset_hash, new_manifest, write_manifest
-from cxrlens.model import build_model, save_model
+from cxrlens.model import build_model, load_model, save_model
 from cxrlens.preprocessing import Preprocessing
 from cxrlens.report import write_run_report
 
@@ -111,13 +111,16 @@ def test_it_is_written_as_json_with_a_picture_beside_it(run: RunFolder, record: 
     assert str(run.root.parent) not in json.dumps(kept)  # no place of the machine
 
 
-def test_no_film_of_the_training_part_is_looked_at_and_no_patient_twice_before_all_were_seen(dataset: DatasetFolder):
+def test_films_are_spread_over_classes_and_sources_and_none_of_the_training_part_is_among_them(run: RunFolder):
+    sample = draw_sample(run, load_model(run), options(images=8))
+    assert set(sample.rows["split"]) == {"test"}
+    assert sample.rows["label"].value_counts().to_dict() == dict.fromkeys(CLASSES, 2)
+
+
+def test_no_patient_comes_twice_before_all_were_seen(dataset: DatasetFolder):
     rows = dataset.manifest()
-    rows = rows[rows["split"] == "test"].assign(lesion=False, lungs=False)
-    chosen = choose(rows, options(images=8))
-    assert set(chosen["split"]) == {"test"}
-    assert chosen["patient_id"].nunique() == 8
-    assert chosen["label"].value_counts().max() <= 3
+    rows = rows[rows["split"] == "test"].assign(lesion=False, lungs=False, label=NORMAL, source="one")
+    assert choose(rows, options(images=8))["patient_id"].nunique() == 8
 
 
 def test_films_with_a_lesion_come_first_where_they_are_few(dataset: DatasetFolder):
@@ -143,7 +146,7 @@ def test_a_method_that_never_asks_the_network_is_found_out(run: RunFolder, monke
         return [pixels[0, 0].numpy()]
 
     monkeypatch.setitem(METHODS, "grad-cam", Method("Brightness", "", "", True, brightness))
-    block = score_explanations(run, options(methods=("grad-cam",)))["methods"]["grad-cam"]
+    block = score_explanations(run, options(images=6, methods=("grad-cam",)))["methods"]["grad-cam"]
     assert block["weights"]["stages"][-1]["rank"]["value"] == pytest.approx(1.0)
     weights = next(j for j in block["judgements"] if j["topic"] == "weights")
     assert weights["status"] == "fail"
@@ -151,7 +154,7 @@ def test_a_method_that_never_asks_the_network_is_found_out(run: RunFolder, monke
 
 
 def test_without_masks_and_a_second_run_those_questions_have_no_answer(run: RunFolder):
-    found = score_explanations(run, options(methods=("grad-cam",)))
+    found = score_explanations(run, options(images=6, methods=("grad-cam",)))
     said = {j["topic"]: j for j in found["methods"]["grad-cam"]["judgements"]}
     assert {said[topic]["status"] for topic in ("real", "phantom", "seeds")} == {"unanswered"}
     assert "--other-run" in said["seeds"]["sentence"]
@@ -165,6 +168,7 @@ def test_the_same_run_is_no_second_seed_and_another_network_neither(run: RunFold
 
 def test_a_run_without_held_out_films_says_so(run: RunFolder, dataset: DatasetFolder, tmp_path: Path):
     alone = DatasetFolder(tmp_path / "dataset")
+    alone.root.mkdir()
     manifest = dataset.manifest().assign(split="train")
     write_manifest(manifest, alone.manifest_path)
     other = save_run(tmp_path / "run", alone, seed=0)
@@ -182,6 +186,7 @@ def test_an_unreadable_film_is_passed_over(run: RunFolder, dataset: DatasetFolde
         for k, path in enumerate(manifest[manifest["split"] == "test"]["path"])
     ]
     alone = DatasetFolder(tmp_path / "dataset")
+    alone.root.mkdir()
     write_manifest(manifest, alone.manifest_path)
     write_json(tmp_path / "run" / "config.json", {"format": RUN_FORMAT, "dataset": str(alone.root)})
     for name in ("model.json", "model.safetensors"):
@@ -261,7 +266,7 @@ def test_one_patient_gives_no_interval_and_no_answer():
 def test_the_audit_judges_the_default_method_first_and_reads_a_scorecard_that_is_there(
     run: RunFolder, dataset: DatasetFolder, monkeypatch: pytest.MonkeyPatch
 ):
-    small = options(annotations=dataset.root / "annotations.csv")
+    small = options(annotations=dataset.root / "annotations.csv", images=8, methods=("grad-cam",))
     monkeypatch.setattr("cxrlens.audit.explanations.ScorecardOptions", lambda **_: small)
     case = Case(run, AuditOptions(resamples=100, annotations=dataset.root / "annotations.csv"))
     first = explanations(case)
@@ -309,9 +314,6 @@ def test_options_refuse_what_gives_no_interval():
 
 
 def test_means_leave_out_what_is_no_number(run: RunFolder, dataset: DatasetFolder):
-    from cxrlens.explanation.scorecard.sample import draw_sample
-    from cxrlens.model import load_model
-
     sample = draw_sample(run, load_model(run), options(images=8))
     assert sample.bootstrap == Bootstrap(100, 0)
     values = np.array([0.0, 1.0, np.nan, 1.0, 1.0, 0.0, 1.0, np.nan])

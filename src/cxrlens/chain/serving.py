@@ -1,4 +1,4 @@
-"""``export`` and ``verify``, and the model of a run that has not been exported yet."""
+"""``cxrlens export``: what the run's figures say goes along, and what eight bits cost is measured."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ from cxrlens.manifest import kept
 from cxrlens.model import LoadedModel, load_model
 from cxrlens.progress import rich_progress
 from cxrlens.serving.export import About, export_model
-from cxrlens.serving.folder import ModelError
 from cxrlens.serving.run_model import default_export
-from cxrlens.serving.verify import verify_model
 
 _FEWEST = 20
 
@@ -39,20 +37,6 @@ def export_run(root: Path, out: Path | None, int8: bool, console: Console) -> in
     measured = measured_on(run, model) + (f". {SYNTHETIC_NOTE}" if synthetic else "")
     about = About(measured, synthetic, _quantise(run, model) if int8 else None)
     _say(export_model(run, target, about), target, console)
-    return 0
-
-
-def verify_installation(model: Path, console: Console) -> int:
-    """Say what each check found; :class:`ModelError` where one failed."""
-    findings = verify_model(model)
-    for finding in findings:
-        mark = "[green]passes[/]" if finding.ok else "[red]fails[/]"
-        console.print(f"{mark}  {finding.check}: {escape(finding.detail)}")
-    failed = [finding for finding in findings if not finding.ok]
-    if failed:
-        remedy = "use the versions that it was exported with, or copy or export it again"
-        raise ModelError(model, f"does not verify ({failed[0].check})", remedy)
-    console.print(f"this installation gives what the model gave where it was exported. {RESEARCH_ONLY}")
     return 0
 
 

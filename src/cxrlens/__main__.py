@@ -1,0 +1,61 @@
+"""Entry of the command line. ``predict`` in its plain form takes a short way past the command-line library.
+
+Importing that library and letting it check six options takes as long as judging an image. So where the words after
+``predict`` are exactly its options with a value each, and files, they are taken apart here; whatever else they are
+(``--help``, a slip of the pen, another command) goes to ``cli.py``, which understands the same and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+OPTIONS: tuple[str, ...] = ("model", "format", "cam", "target", "engine")
+"""Options of ``predict``; all of them take a value. A test holds them to the command's own."""
+
+
+def main() -> None:
+    """Entry point."""
+    plain = plain_predict(sys.argv[1:])
+    if plain is None:
+        from cxrlens.cli import main as whole
+
+        whole()
+        return
+    from cxrlens.commands.first_export import export_first
+    from cxrlens.errors import CxrlensError
+    from cxrlens.serving.answering import Request, answer
+
+    images, options = plain
+    try:
+        sys.exit(answer(Request.of(images, options), export_first))
+    except CxrlensError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def plain_predict(words: Sequence[str]) -> tuple[list[str], dict[str, str]] | None:
+    """Images and options of ``predict``, or ``None`` where it is another command or not in its plain form."""
+    if not words or words[0] != "predict":
+        return None
+    images: list[str] = []
+    options: dict[str, str] = {}
+    rest = iter(words[1:])
+    for word in rest:
+        if not word.startswith("-"):
+            images.append(word)
+            continue
+        name, equals, value = word.removeprefix("--").partition("=")
+        if name not in OPTIONS or not word.startswith("--") or name in options:
+            return None
+        given = value if equals else next(rest, None)
+        if given is None or (not equals and given.startswith("-")):
+            return None
+        options[name] = given
+    return (images, options) if images and "model" in options else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What ``cxrlens predict`` does: find the images, load the model, write a row each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrlens.errors import OptionError
+from cxrlens.progress import Progress, quiet, rich_progress
+from cxrlens.serving.formats import FORMATS
+from cxrlens.serving.predictor import load_predictor
+from cxrlens.serving.run_model import find_model
+from cxrlens.serving.stream import StreamOptions, find_images, predict_files
+
+PASSED_OVER = 3
+"""Exit code: done, but a file or a folder could not be read; the rows and standard error say which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked.
+
+    Args:
+        images: files, or folders of them.
+        model: an exported model, or a run folder.
+        format: ``table``, ``jsonl`` or ``csv``.
+        cam: folder for overlays; none where ``None``.
+        target: the class to explain; the likeliest one where ``None``.
+        engine: what runs the network.
+    """
+
+    images: tuple[Path, ...]
+    model: Path
+    format: str = "table"
+    cam: Path | None = None
+    target: str | None = None
+    engine: str = "onnxruntime"
+
+    @classmethod
+    def of(cls, images: Sequence[str], options: Mapping[str, str]) -> Request:
+        """From words of the command line."""
+        files = {name: Path(options[name]) for name in ("model", "cam") if name in options}
+        words = {name: value for name, value in options.items() if name not in files}
+        return cls(tuple(Path(image) for image in images), **files, **words)  # type: ignore[arg-type]
+
+
+def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
+    """Write a row for each image to standard output, in order, as they are judged.
+
+    Args:
+        request: what is asked.
+        export: makes the model of a run that was not exported, or not since it changed: (run, folder to write).
+
+    Returns:
+        0, or :data:`PASSED_OVER`.
+
+    Raises:
+        ModelError: no model, or one that cannot be used.
+        OptionError: an unknown format, class or engine, or no image.
+    """
+    if request.format not in FORMATS:
+        raise OptionError(f"--format {request.format}", "is not known", f"use one of {', '.join(FORMATS)}")
+    paths, problems = find_images(request.images)
+    folder, ready = find_model(request.model)
+    if not ready:
+        export(request.model, folder)
+    predictor = load_predictor(folder, engine=request.engine)
+    writer = FORMATS[request.format](predictor.network.classes, predictor.network.measured_on)
+    for problem in problems:
+        sys.stderr.write(f"passed over: {problem}\n")
+    failed = len(problems)
+    out = sys.stdout  # as it is now: a progress bar puts something else in its place
+    if hasattr(out, "reconfigure"):
+        out.reconfigure(errors="backslashreplace")  # a name that is no text of this locale stops nothing
+    try:
+        out.write(writer.head())
+        options = StreamOptions(request.cam, request.target)
+        for row in predict_files(predictor, paths, options, _progress(len(paths))):
+            out.write(writer.row(row))
+            failed += row.status == "error"
+        out.write(writer.foot())
+        out.flush()
+    except BrokenPipeError:  # 'cxrlens predict … | head' has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter's own last flush would complain
+        return 1
+    return PASSED_OVER if failed else 0
+
+
+def _progress(images: int) -> Progress:
+    """A bar, where rows do not run over the same terminal."""
+    shown = images > 1 and sys.stderr.isatty() and not sys.stdout.isatty()
+    return rich_progress if shown else quiet
