@@ -3,7 +3,7 @@
     python benchmarks/predict_cold.py MODEL IMAGE [--repeats 9]
 
 MODEL is a folder of ``cxrlens export``. The bare script does what anybody's would: Pillow, NumPy, resize, onnxruntime.
-Processes take turns, so that a busy machine troubles all alike; CPU time is printed beside wall time for the same reason.
+Processes take turns, so that a busy machine troubles all alike; CPU time is printed beside wall time for that reason.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ def warm(model: str, image: str, repeats: int) -> None:
     from cxrlens.preprocessing import to_model_input
     from cxrlens.sources import read_radiograph
 
-    predictor = cxrlens.load(model)
+    predictor = cxrlens.load(model, threads=1)
     radiograph = read_radiograph(Path(image))
     frame = predictor.network.preprocessing(radiograph)[None]
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = 1  # for both: on a busy machine a second thread is waited for at random
     session = onnxruntime.InferenceSession(f"{model}/model.onnx", options)
     pixels = to_model_input(frame)
     steps: dict[str, Callable[[], object]] = {
@@ -104,7 +104,7 @@ def warm(model: str, image: str, repeats: int) -> None:
     bare = "bare onnxruntime, one pass"
     middle = {name: float(np.median(values)) for name, values in taken.items()}
     low = {name: float(np.quantile(values, 0.1)) for name, values in taken.items()}
-    print(f"warm, batch 1, {20 * repeats} turns    median      ratio   10th percentile  ratio")
+    print(f"warm, 1 thread, batch 1, {20 * repeats} turns   median      ratio   10th percentile  ratio")
     for name in steps:
         print(
             f"  {name:<30}{middle[name] * 1e3:8.2f} ms{middle[name] / middle[bare]:8.2f}"

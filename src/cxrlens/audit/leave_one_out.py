@@ -246,8 +246,8 @@ def _optimism(figures: Mapping[str, Any]) -> str:
     alone = figures["mean_without_relatives"]
     words = f" For {len(staying)} of them ({', '.join(staying)}) sources that hold the same radiographs had to stay"
     if alone["value"] is None:
-        return f"{words}, so this is too high."
-    return f"{words}, so this is too high; over the others it is {alone['value']:.2f}."
+        return f"{words}, so their figures are too high."
+    return f"{words}, so their figures are too high; the mean over the others is {alone['value']:.2f}."
 
 
 def _file_name(source: str) -> str:
