@@ -79,8 +79,8 @@ def of_strangers(figures: Mapping[str, Any]) -> Verdict:
         f"Of {block['n']} pictures (cut from {block['units']}) that are no chest film, of kinds not used to fit "
         f"it, the gate refuses {_said(refused)}; least of all {worst}: {_said(others[worst]['refused'])}. AUROC "
         f"against {figures['radiographs']['n']} held-out radiographs: all checks "
-        f"{_said(methods[WHOLE_GATE]['auroc'])}, its own network {_said(methods[OWN_NETWORK]['auroc'])}, the used distance ({figures['measure']}) "
-        f"{_said(methods[figures['measure']]['auroc'])}, softmax confidence "
+        f"{_said(methods[WHOLE_GATE]['auroc'])}, its own network {_said(methods[OWN_NETWORK]['auroc'])}, the used "
+        f"distance ({figures['measure']}) {_said(methods[figures['measure']]['auroc'])}, softmax confidence "
         f"{_said(methods['softmax confidence']['auroc'])}."
     )
     return Verdict(STRANGERS, _status(refused["value"], 0.95, 0.80), sentence)

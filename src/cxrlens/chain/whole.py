@@ -68,8 +68,8 @@ def run(collections: Sequence[Path], out: Path, request: WholeRequest, console: 
         _heading("report", console)
         return over + write_report(trained.root, console)
     _heading("audit and report", console)
-    options = AuditOptions(seed=request.seed, resamples=RESAMPLES, annotations=request.annotations)
-    return over + audit_run(trained.root, options, (), console)
+    asked = AuditOptions(seed=request.seed, resamples=RESAMPLES, annotations=request.annotations)
+    return over + audit_run(trained.root, asked, (), console)
 
 
 def demo(out: Path, request: DemoRequest, console: Console) -> int:
