@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import save
 
 from cxrlens import RESEARCH_ONLY, __version__
 from cxrlens.calibrated import Calibration
@@ -156,9 +156,8 @@ def _write_gate(root: Path, gate: Gate, graphs: Any) -> None:
     graphs.set_metadata(graph, {"cxrlens": _text(told), "notice": RESEARCH_ONLY})
     write_atomically(root / GATE, graph.SerializeToString())
     clouds = gate.examiner.clouds
-    buffer = io.BytesIO()
-    np.savez(buffer, **{f"{space}.{part}": getattr(clouds[space], part) for space in SPACES for part in PARTS})
-    write_atomically(root / CLOUDS, buffer.getvalue())
+    arrays = {f"{space}.{part}": getattr(clouds[space], part) for space in SPACES for part in PARTS}
+    write_atomically(root / CLOUDS, save(arrays))
 
 
 def _compared(

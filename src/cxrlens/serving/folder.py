@@ -18,7 +18,7 @@ KIND = "cxrlens model"
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
-GATE, CLOUDS = "gate.onnx", "gate.npz"
+GATE, CLOUDS = "gate.onnx", "gate.safetensors"
 GOLDEN = "golden/golden.json"
 INT8 = "openvino/int8.xml"
 CARD = "MODEL_CARD.md"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from cxrlens.gate.checks import CHECKS, Limit
 from cxrlens.gate.examination import Examiner
@@ -55,11 +56,11 @@ def load_exported_gate(folder: ModelFolder, network: Network) -> Gate | None:
         if set(limits) != set(CHECKS):
             raise KeyError(f"limits of {', '.join(sorted(set(CHECKS) ^ set(limits)))}")
         measure = str(told["measure"])
-        with np.load(io.BytesIO(folder.read(CLOUDS)), allow_pickle=False) as arrays:
-            # Of the feature spaces only the one whose distance counts: the others would be measured for nothing.
-            spaces = [space for space in SPACES if measure.endswith(space)] or list(SPACES)
-            clouds = {space: Cloud(*(arrays[f"{space}.{part}"] for part in PARTS)) for space in spaces}
+        arrays = load(folder.read(CLOUDS))
+        # Of the feature spaces only the one whose distance counts: the others would be measured for nothing.
+        spaces = [space for space in SPACES if measure.endswith(space)] or list(SPACES)
+        clouds = {space: Cloud(*(arrays[f"{space}.{part}"] for part in PARTS)) for space in spaces}
         examiner = Examiner(network, Films(onnx_run(session)), clouds, measure, float(told["repair_at"]))
         return Gate(examiner, limits, float(told["mirrored_at"]))
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelError(folder.root / GATE, f"lacks or garbles {error}", "export it again") from error
