@@ -88,7 +88,7 @@ def test_imputed_pixels_are_quantus_noisy_linear_imputation(scene: tuple[np.ndar
         tensors = torch.from_numpy(film)[None], torch.from_numpy(gone)[None, None]
         ours = impute(*tensors, torch.Generator().manual_seed(0), noise=0.0)[0, 0].numpy()
         worst.append(float(np.abs(ours - theirs)[gone].mean()))
-    assert max(worst) < 0.005  # half the noise that is added
+    assert max(worst) < 0.008  # the mean size of the noise that is added
 
 
 def test_rank_correlation_is_quantus(scene: tuple[np.ndarray, np.ndarray, np.ndarray]):
