@@ -38,7 +38,7 @@ from cxrlens.radiograph import Radiograph
 from gate_toys import film, gate_run, write_model
 
 CXRLENS = Path(sys.executable).with_name("cxrlens")
-FITTING = FitOptions(learning=LearningOptions(steps=110, films=48, strangers=24))
+FITTING = FitOptions(learning=LearningOptions(steps=110, films=48, strangers=24, pool=800))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_the_models_own_pass_gives_the_same_logits(gate: Gate):
 def test_learning_leaves_the_global_generator_alone():
     films = np.stack([np.round(film(seed, 64) * 255).astype(np.uint8) for seed in range(8)])
     before = torch.random.get_rng_state()
-    learn(films, LearningOptions(steps=2, films=8, strangers=4))
+    learn(films, LearningOptions(steps=2, films=8, strangers=4, pool=22))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -147,7 +147,7 @@ def test_a_fit_is_repeatable(run: RunFolder, tmp_path: Path):
         folder.root.mkdir()
         for file in (run.config_path, run.model_path, run.weights_path):
             (folder.root / file.name).write_bytes(file.read_bytes())
-        fit_gate(folder, FitOptions(learning=LearningOptions(steps=6, films=16, strangers=8)))
+        fit_gate(folder, FitOptions(learning=LearningOptions(steps=6, films=16, strangers=8, pool=88)))
         twins.append((folder.gate / "gate.safetensors").read_bytes())
     assert twins[0] == twins[1]
 

@@ -28,8 +28,6 @@ _STAYS = 0.35
 
 _UPRIGHT = torch.from_numpy(UPRIGHT)
 
-_MADE_UP = 4000  # pictures in the pool: a second or two to draw
-
 
 @dataclass(frozen=True, slots=True)
 class LearningOptions:
@@ -39,6 +37,7 @@ class LearningOptions:
         steps: of the optimiser; 1,200 take about 70 s on one core.
         films: training films a step, each in a view drawn anew.
         strangers: made-up pictures a step.
+        pool: made-up pictures in all; 4,000 take three seconds to draw.
         lr: largest learning rate of one cycle (Smith and Topin 2019).
         seed: of weights, order, views and pictures.
     """
@@ -46,6 +45,7 @@ class LearningOptions:
     steps: int = 1200
     films: int = 64
     strangers: int = 32
+    pool: int = 4000
     lr: float = 4e-3
     seed: int = 0
 
@@ -68,7 +68,7 @@ def learn(
         torch.manual_seed(options.seed)
         network = GateNetwork().train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         generator = torch.Generator().manual_seed(options.seed)
-        pool = torch.from_numpy(made_up(films, _MADE_UP, options.seed))
+        pool = torch.from_numpy(made_up(films, options.pool, options.seed))
         right = torch.from_numpy(films)
         augmentation = Augmentation(_AUGMENTATION)
         optimiser = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=0.02)
