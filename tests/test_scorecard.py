@@ -100,7 +100,7 @@ def test_every_method_answers_every_question_with_figures_or_with_a_reason(recor
                 assert judged["sentence"].startswith("Cannot be answered, because ")
             else:
                 assert set(judged["key"]) >= {"value", "low", "high"}
-                assert str(round(judged["key"]["value"], 3)) in judged["sentence"].replace("+", "")
+                assert str(round(judged["key"]["value"], 3)) in judged["sentence"].replace("+", "").replace("−", "-")
 
 
 def test_it_is_written_as_json_with_a_picture_beside_it(run: RunFolder, record: dict):

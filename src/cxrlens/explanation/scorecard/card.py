@@ -96,7 +96,7 @@ def score_explanations(
         block["judgements"] = judge(method, block)
         methods[method] = {key: value for key, value in block.items() if key != "lesions"}
     worth = _flags(sample, explainers[options.methods[0]], maps[options.methods[0]], targets, model, options)
-    record = {
+    record: dict[str, Any] = {
         "format": RUN_FORMAT,
         "model": model.hash,
         "synthetic": run.dataset().synthetic,

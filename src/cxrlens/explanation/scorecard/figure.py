@@ -28,6 +28,8 @@ def scorecard_figure(record: Mapping[str, Any]) -> Figure:
         figure = style.new_figure(11.5, 8.6)
         panels = figure.subplots(2, 3)
         _cascade(panels[0, 0], methods)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
         _pairs(
             panels[0, 1],
             {m: _deletion(b["following"]["deletion"]) for m, b in methods.items()},
@@ -84,7 +86,6 @@ def _cascade(axes: Axes, methods: Mapping[str, Any]) -> None:
     axes.set_title("Likeness as the network forgets", fontsize=10)
     axes.set_xlabel("% of layers random, from the top")
     axes.set_ylabel("rank correlation with the map")
-    axes.legend(fontsize=7.5, loc="upper right")
 
 
 Row = list[tuple[Mapping[str, Any], str]]

@@ -81,11 +81,12 @@ def below(interval: Json, value: float) -> bool:
 def spoken(interval: Json, signed: bool = False) -> str:
     """``0.12 (0.10 to 0.15)``, with a sign where it is a difference."""
     form = "+.3f" if signed else ".3f"
-    if interval.get("value") is None:
+    value, low, high = (interval.get(key) for key in ("value", "low", "high"))
+    if value is None:
         return "unknown"
-    if interval.get("low") is None:
-        return f"{interval['value']:{form}} (no interval: {interval.get('reason', 'none')})"
-    return f"{interval['value']:{form}} ({interval['low']:{form}} to {interval['high']:{form}})"
+    if low is None:
+        return f"{value:{form}} (no interval: {interval.get('reason', 'none')})".replace("-", "−")
+    return f"{value:{form}} ({low:{form}} to {high:{form}})".replace("-", "−")
 
 
 def _weights(title: str, found: Json) -> Judgement:

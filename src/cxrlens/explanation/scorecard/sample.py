@@ -124,7 +124,7 @@ class Sample:
         return pd.DataFrame([film.row for film in self.films])
 
     def mean(
-        self, values: NDArray[np.float64], which: Sequence[int] | None = None, *, share: bool = False
+        self, values: NDArray[np.float64], which: Sequence[int] | NDArray[np.intp] | None = None, *, share: bool = False
     ) -> dict[str, object]:
         """Mean of the values that are numbers, with its 95 % interval by patient, for JSON.
 
