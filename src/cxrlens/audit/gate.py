@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cxrlens.audit.case import FEWEST, Case
@@ -48,7 +49,7 @@ def gate(case: Case) -> PartResult:
             )
         except DatasetError as error:
             return unanswered(STRANGERS, f"the run {error.fault}")
-    verdicts = (
+    verdicts: tuple[Verdict, ...] = (
         of_strangers(figures),
         of_refusals(figures, float(read_json(gate_path(case.run))["options"]["false_refusals"])),
         of_repairs(figures),
@@ -56,6 +57,8 @@ def gate(case: Case) -> PartResult:
         of_few(figures, OTHERS, BODY_PARTS, "no radiograph of another body part is at hand"),
         of_few(figures, LATERAL, LATERALS, "no lateral view is among the images"),
     )
+    if figures["synthetic"]:
+        verdicts = tuple(_on_synthetic(verdict) for verdict in verdicts)
     drawings = []
     case.folder.mkdir(parents=True, exist_ok=True)
     for name, caption in _CAPTIONS.items():
@@ -154,6 +157,13 @@ def of_few(figures: Mapping[str, Any], kind: str, question: str, none: str) -> V
         _status(block["refused"]["value"], 0.95, 0.80),
         f"Of {block['n']} {kind} of {block['units']} people the gate refuses {_said(block['refused'])}.",
     )
+
+
+def _on_synthetic(verdict: Verdict) -> Verdict:
+    """A figure of synthetic films never stands without that word."""
+    if verdict.status == "unanswered":
+        return verdict
+    return replace(verdict, sentence=f"On synthetic films: {verdict.sentence}")
 
 
 def _status(value: float, passes: float, warns: float) -> Status:

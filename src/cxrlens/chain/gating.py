@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cxrlens import RESEARCH_ONLY
+from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.chain.saying import passed_over, spoken
 from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.evaluation.blocks import Bootstrap
@@ -116,6 +116,8 @@ def _say_answer(path: Path, answer: Answer, console: Console) -> None:
 
 def _say(figures: dict[str, Any], console: Console) -> None:
     films = figures["radiographs"]
+    if figures["synthetic"]:
+        console.print(f"[bold]{SYNTHETIC_NOTE}[/]")
     console.print(f"[bold]held-out radiographs[/] (n = {films['n']}, test and calibration parts)")
     console.print(f"  refused {spoken(films['false_refusals'])}, repaired {spoken(films['false_repairs'])}")
     for word in ("per_class", "per_source"):
