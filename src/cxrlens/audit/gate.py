@@ -108,7 +108,7 @@ def of_refusals(figures: Mapping[str, Any], asked: float) -> Verdict:
         f"Of {films['n']} held-out radiographs the gate refuses {_said(overall)}, where {asked:.1%} was aimed at on "
         f"the validation part, and repairs {_said(films['false_repairs'])} that nobody altered"
     )
-    if groups:
+    if groups and overall["value"] > 0:
         name, block = max(groups, key=lambda pair: pair[1]["refused"]["value"])
         sentence += f"; most are refused in {name}, {_said(block['refused'])} of {block['n']}"
     return Verdict(REFUSALS, status, f"{sentence}.")
