@@ -40,20 +40,19 @@ def compare(run: RunFolder, model: str, files: int) -> None:
     frames = packed.pixels[places]
     by_onnx = np.concatenate([softmax(predictor.network(frames[i : i + 64]).logits) for i in range(0, len(frames), 64)])
     same = int((by_torch.argmax(axis=1) == by_onnx.argmax(axis=1)).sum())
-    print(
-        f"test part, n = {len(paths)}: max |difference of p| {np.abs(by_torch - by_onnx).max():.1e}, same class {same}"
-    )
+    apart = np.abs(by_torch - by_onnx).max()
+    print(f"test part, n = {len(paths)}: max |difference of p| {apart:.1e}, same class {same}")
 
     chosen = np.linspace(0, len(paths) - 1, min(files, len(paths))).astype(int)
     layer = cam_layers(trained.module)[-1][1]
-    apart = 0.0
+    off = 0.0
     for i in chosen:
         maps = predictor.network.class_maps(frames[i : i + 1])[0]
         inputs = torch.from_numpy(to_model_input(frames[i]))
         for k in range(len(trained.classes)):
             wanted = layer_maps(trained.module, inputs, k, [layer], grad_cam)[0]
-            apart = max(apart, float(np.abs(maps[k] - wanted).max() / max(wanted.max(), 1e-6)))
-    print(f"Grad-CAM of every class, {len(chosen)} films: max difference as a share of the map's top {apart:.1e}")
+            off = max(off, float(np.abs(maps[k] - wanted).max() / max(wanted.max(), 1e-6)))
+    print(f"Grad-CAM of every class, {len(chosen)} films: max difference as a share of the map's top {off:.1e}")
 
     read = [r for _i, r in read_many([Path(paths[i]) for i in chosen], workers=1)]
     fresh = np.stack([predictor.network.preprocessing(r) for r in read])

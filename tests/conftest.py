@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,29 @@ def real_data() -> Path:
     if not (REAL_DATA / "manifest.csv").is_file():
         pytest.skip(f"the real radiographs are not at {REAL_DATA} (set CXRLENS_REAL_DATA)")
     return REAL_DATA.resolve()
+
+
+@pytest.fixture(scope="session")
+def served_run(tmp_path_factory: pytest.TempPathFactory):
+    """A run with an untrained network, a calibration and a gate."""
+    from serving_model import write_run
+
+    return write_run(tmp_path_factory.mktemp("served") / "run")
+
+
+@pytest.fixture(scope="session")
+def exported(served_run) -> Path:
+    """That run's exported model, in its own folder ``export``; not to be changed."""
+    from cxrlens.serving.export import About, export_model
+    from cxrlens.serving.run_model import default_export
+    from serving_model import MEASURED
+
+    out = default_export(served_run.root)
+    export_model(served_run, out, About(MEASURED))
+    return out
+
+
+@pytest.fixture
+def copied(exported: Path, tmp_path: Path) -> Path:
+    """A copy of the exported model to spoil."""
+    return Path(shutil.copytree(exported, tmp_path / "model"))

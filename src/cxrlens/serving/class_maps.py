@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -71,7 +72,7 @@ class _Backward:
             raise UnknownOperatorError(f"a tensor of unknown shape ({tensor})")
         return self._shapes[tensor]
 
-    def value(self, tensor: str) -> NDArray[np.generic]:
+    def value(self, tensor: str) -> NDArray[Any]:
         """Of a constant."""
         return numpy_helper.to_array(self._values[tensor])
 
@@ -83,7 +84,7 @@ class _Backward:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """A new node's only output."""
         name = f"class_maps/{operator}{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
@@ -138,7 +139,7 @@ Rule = Callable[[_Backward, NodeProto, str], list[tuple[str, str]]]
 """A node and the gradient of its output, to the gradient of each input."""
 
 
-def _attribute(node: NodeProto, name: str, default: object) -> object:
+def _attribute(node: NodeProto, name: str, default: Any) -> Any:
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
 
 
@@ -154,7 +155,7 @@ def _dense(at: _Backward, node: NodeProto, gradient: str) -> list[tuple[str, str
     straight = node.op_type == "Gemm" and _attribute(node, "transB", 0) and _attribute(node, "alpha", 1.0) == 1.0
     if straight:
         return [(node.input[0], at.node("MatMul", gradient, node.input[1]))]
-    weight = at.value(node.input[1]) * np.float32(_attribute(node, "alpha", 1.0))  # type: ignore[arg-type]
+    weight = at.value(node.input[1]) * np.float32(_attribute(node, "alpha", 1.0))
     across = weight if _attribute(node, "transB", 0) else weight.T
     return [(node.input[0], at.node("MatMul", gradient, at.constant(across)))]
 
@@ -179,11 +180,11 @@ def _mean(at: _Backward, node: NodeProto, gradient: str) -> list[tuple[str, str]
 def _whole_map(at: _Backward, node: NodeProto) -> tuple[int, int, int]:
     C, h, w = at.shape(node.input[0])
     if node.op_type == "ReduceMean":
-        axes = at.value(node.input[1]).tolist() if len(node.input) > 1 else list(_attribute(node, "axes", []))  # type: ignore[call-overload]
+        axes = at.value(node.input[1]).tolist() if len(node.input) > 1 else list(_attribute(node, "axes", []))
         whole = {axis % 4 for axis in axes} == {2, 3}
     else:
-        whole = node.op_type == "GlobalAveragePool" or list(_attribute(node, "kernel_shape", [])) == [h, w]  # type: ignore[call-overload]
-        whole = whole and not any(_attribute(node, "pads", []))  # type: ignore[call-overload]
+        whole = node.op_type == "GlobalAveragePool" or list(_attribute(node, "kernel_shape", [])) == [h, w]
+        whole = whole and not any(_attribute(node, "pads", []))
     if not whole:
         raise UnknownOperatorError(f"{node.op_type} over a part of the map")
     return C, h, w
@@ -193,7 +194,7 @@ def _through_pooling(at: _Backward, node: NodeProto, gradient: str) -> str:
     """The mean gradient of the map that is pooled. Each output hands its gradient on whole, to the largest value or in
     equal parts, so the sum over place is kept, and Grad-CAM asks for no more than that."""
     _, h, w = at.shape(node.input[0])
-    plain = not any(_attribute(node, "pads", [])) and not _attribute(node, "ceil_mode", 0)  # type: ignore[call-overload]
+    plain = not any(_attribute(node, "pads", [])) and not _attribute(node, "ceil_mode", 0)
     if node.op_type == "AveragePool" and not plain:
         raise UnknownOperatorError("AveragePool that counts padding")
     placed = at.node("Reshape", gradient, at.constant([0, at.classes, *at.shape(node.output[0])]))
@@ -230,7 +231,7 @@ def _sigmoid(at: _Backward, node: NodeProto, gradient: str) -> list[tuple[str, s
 def _convolution(at: _Backward, node: NodeProto, gradient: str) -> list[tuple[str, str]]:
     """A convolution's gradient is the transposed convolution with the same weights."""
     C, h, w = at.shape(node.output[0])
-    strides = list(_attribute(node, "strides", [1, 1]))  # type: ignore[call-overload]
+    strides = list(_attribute(node, "strides", [1, 1]))
     if strides != [1, 1] or _attribute(node, "auto_pad", b"NOTSET") != b"NOTSET":
         raise UnknownOperatorError("Conv with a stride")
     full = at.node("Expand", gradient, at.constant([1, at.classes, C, h, w]))

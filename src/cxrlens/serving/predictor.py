@@ -18,7 +18,7 @@ from cxrlens.serving.folder import ModelFolder
 from cxrlens.serving.gating import load_exported_gate
 from cxrlens.serving.images import Given, to_radiograph
 from cxrlens.serving.network import ENGINES, Network, load_network
-from cxrlens.serving.prediction import HeatMap, Prediction
+from cxrlens.serving.prediction import HeatMap, Prediction, Status
 
 NO_GATE = "nothing checked whether this is a chest radiograph that the model may judge: the model has no gate"
 NO_CALIBRATION = "the probabilities are the network's own: the model was not calibrated, and has no prediction sets"
@@ -105,7 +105,7 @@ class Predictor:
         said = () if self.gate is not None else (NO_GATE,)
         return said if self.network.calibration is not None else (*said, NO_CALIBRATION)
 
-    def _row(self, image: str, status: str, reason: str) -> Prediction:
+    def _row(self, image: str, status: Status, reason: str) -> Prediction:
         network = self.network
         about = {"name": network.name, "hash": network.hash}
         calibrated = network.calibration is not None
@@ -120,7 +120,7 @@ class Predictor:
             None,
             about,
             network.measured_on,
-            calibrated,  # type: ignore[arg-type]
+            calibrated,
         )
 
     def _with_maps(
