@@ -30,11 +30,13 @@ from cxrlens.labels import CLASSES
 from cxrlens.model import load_model
 from cxrlens.preprocessing import to_model_input
 from cxrlens.radiograph import Radiograph
+from cxrlens.serving import stream
 from cxrlens.serving.formats import FORMATS
 from cxrlens.serving.images import to_radiograph
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import NO_CALIBRATION, NO_GATE, Predictor
 from cxrlens.serving.stream import AT_ONCE, StreamOptions, find_images, predict_files
+from cxrlens.sources import read_radiograph
 from cxrlens.sources.phantom.encode import encode_png, to_samples
 from serving_model import phantoms
 
@@ -169,24 +171,38 @@ def test_a_broken_file_is_a_row_and_stops_nothing(predictor: Predictor, films: P
     assert rows[3].reason.startswith("is no image but text")
 
 
-def test_a_folder_goes_through_a_few_at_a_time(predictor: Predictor, films: Path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_folder_goes_through_a_few_at_a_time(
+    predictor: Predictor, films: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+):
     """However long the list, no more files are read than a few ahead of the row that was asked for."""
-    done = 0
+    read, shown = [], []
 
-    def counted(items: Iterable[object], total: int, what: str) -> Iterator[object]:
-        nonlocal done
+    def counted(path: Path) -> Radiograph:
+        read.append(path)
+        return read_radiograph(path)
+
+    def seen(items: Iterable[Prediction], total: int, what: str) -> Iterator[Prediction]:
         assert total == 500
         for item in items:
-            done += 1
+            shown.append(item)
             yield item
 
-    rows = predict_files(predictor, [films / "a.png"] * 500, StreamOptions(workers=1), counted)  # type: ignore[arg-type]
-    next(rows)
-    assert done <= AT_ONCE
-    for _ in range(AT_ONCE):
+    monkeypatch.setattr(stream, "read_radiograph", counted)
+    rows = predict_files(predictor, [films / "a.png"] * 500, StreamOptions(workers=workers), seen)  # type: ignore[arg-type]
+    for asked in range(1, 3 * AT_ONCE):
         next(rows)
-    assert done <= 2 * AT_ONCE
+        assert len(shown) == asked
+        assert len(read) <= asked + (workers + 2) * AT_ONCE
     rows.close()  # type: ignore[attr-defined]
+
+
+def test_threads_keep_the_order_and_the_answers(predictor: Predictor, films: Path):
+    paths = [films / name for name in ("b.png", "c.png", "a.png", "e.png", "a.png", "d.png", "b.png")] * 3
+    alone = [row.to_dict() for row in predict_files(predictor, paths, StreamOptions(workers=1))]
+    together = [row.to_dict() for row in predict_files(predictor, paths, StreamOptions(workers=3))]
+    assert [row["image"] for row in together] == [str(path) for path in paths]
+    assert together == alone
 
 
 def test_overlays_have_the_size_of_the_film_and_say_what_they_are(predictor: Predictor, films: Path, tmp_path: Path):

@@ -67,7 +67,7 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
     folder, ready = find_model(request.model)
     if not ready:
         export(request.model, folder)
-    predictor = load_predictor(folder, engine=request.engine)
+    predictor = load_predictor(folder, engine=request.engine, threads=1 if len(paths) > 1 else 0)
     writer = FORMATS[request.format](predictor.network.classes, predictor.network.measured_on)
     for problem in problems:
         sys.stderr.write(f"passed over: {problem}\n")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
-from cxrlens.errors import CxrlensError, OptionError
+from cxrlens.allocator import keep_freed_memory
+from cxrlens.cores import usable_cores
+from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
 from cxrlens.folders import write_atomically
 from cxrlens.progress import Progress, quiet
 from cxrlens.radiograph import Radiograph
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import Predictor
-from cxrlens.sources.many import read_many
+from cxrlens.sources.reading import read_radiograph
 
-AT_ONCE = 8
-"""Images judged together."""
+AT_ONCE = 4
+"""Images judged together, on each thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class StreamOptions:
     Args:
         cam: folder for overlays of where the network looked; none where ``None``.
         target: the class to explain; the likeliest one of each image where ``None``.
-        workers: threads that decode; 0 takes one for each core this process may use.
+        workers: threads, each of which decodes and judges; 0 takes one for each core this process may use. The
+            network itself then needs no more than one thread (``threads=1`` where it is loaded).
     """
 
     cam: Path | None = None
@@ -56,14 +60,10 @@ def predict_files(
     Raises:
         OptionError: overlays are asked for and cannot be made or written.
     """
-    workers = options.workers if len(paths) > 1 else 1
-    waiting: list[tuple[Path, Radiograph | CxrlensError]] = []
-    for index, read in read_many(paths, workers, progress):
-        waiting.append((paths[index], read))
-        if len(waiting) == AT_ONCE:
-            yield from _judged(predictor, waiting, options)
-            waiting = []
-    yield from _judged(predictor, waiting, options)
+    groups = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
+    workers = min(options.workers or usable_cores(), len(groups))
+    rows = _in_turn(predictor, groups, options) if workers < 2 else _together(predictor, groups, options, workers)
+    yield from progress(rows, len(paths), "judging images")
 
 
 def find_images(given: Sequence[Path]) -> tuple[list[Path], list[CxrlensError]]:
@@ -89,19 +89,56 @@ def find_images(given: Sequence[Path]) -> tuple[list[Path], list[CxrlensError]]:
     return paths, problems
 
 
-def _judged(
-    predictor: Predictor, waiting: Sequence[tuple[Path, Radiograph | CxrlensError]], options: StreamOptions
+def _in_turn(predictor: Predictor, groups: Sequence[Sequence[Path]], options: StreamOptions) -> Iterator[Prediction]:
+    for group in groups:
+        yield from _judged(predictor, group, options)
+
+
+def _together(
+    predictor: Predictor, groups: Sequence[Sequence[Path]], options: StreamOptions, workers: int
 ) -> Iterator[Prediction]:
-    films = [read for _path, read in waiting if isinstance(read, Radiograph)]
+    """Groups on threads (decoders, OpenCV and the network release the interpreter's lock), in the order given."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    keep_freed_memory()
+    waiting: deque[Future[list[Prediction]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
+        try:
+            for group in groups:
+                waiting.append(pool.submit(_judged, predictor, group, options))
+                if len(waiting) > workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:  # the caller may stop early
+            for future in waiting:
+                future.cancel()
+
+
+def _judged(predictor: Predictor, paths: Sequence[Path], options: StreamOptions) -> list[Prediction]:
+    """A few files from the disk to their rows; nothing of the pixels is left afterwards."""
+    reads = [_read(path) for path in paths]
+    films = [read for read in reads if isinstance(read, Radiograph)]
     answers = iter(predictor.judge(films, cam=options.cam is not None, target=options.target))
-    for path, read in waiting:
+    rows = []
+    for path, read in zip(paths, reads, strict=True):
         if isinstance(read, CxrlensError):
-            yield predictor.unreadable(str(path), read)
+            rows.append(predictor.unreadable(str(path), read))
             continue
         answer = next(answers)
         if options.cam is not None and answer.heat_map is not None:
             answer = answer.with_cam(str(_write_overlay(options.cam, path, answer)))
-        yield answer
+        rows.append(answer)
+    return rows
+
+
+def _read(path: Path) -> Radiograph | CxrlensError:
+    try:
+        return read_radiograph(path)
+    except CxrlensError as error:
+        return error
+    except MemoryError:
+        return UnreadableImageError(path, "does not fit into memory", "shrink it")
 
 
 def _write_overlay(folder: Path, source: Path, answer: Prediction) -> Path:
