@@ -74,6 +74,35 @@ def test_how_grave_it_is_depends_on_the_lower_end_and_on_single_classes(found: d
     assert severity(found) == status
 
 
+@pytest.mark.parametrize(("share", "status"), [(0.58, "pass"), (0.92, "warn")])
+def test_a_thumbnail_speaks_against_the_detail_only_where_it_gives_nearly_all(share: float, status: str):
+    names = ("lungs-out", "border-only", "shuffled")
+    learnt = {name: entry(0.26, 0.02) for name in names} | {"thumbnail": entry(0.25 + share * 0.6, share)}
+    figures = {
+        "full": {"value": 0.85, "low": 0.8, "high": 0.9},
+        "by_retraining": learnt,
+        "tested_full": {"value": 0.85, "low": 0.8, "high": 0.9},
+        "by_testing": {name: entry(0.26, 0.02) for name in ("lungs-out", "border-out", "markers-out")},
+    }
+    coarse = verdicts(figures)[1]
+    assert "thumbnail" in coarse.question
+    assert coarse.status == status
+
+
+@pytest.mark.parametrize(("half", "open_"), [(0.03, False), (0.17, True)])
+def test_a_pass_says_what_so_few_images_cannot_rule_out(half: float, open_: bool):
+    names = ("lungs-out", "border-only", "thumbnail", "shuffled")
+    figures = {
+        "full": {"value": 0.85, "low": 0.8, "high": 0.9},
+        "by_retraining": {name: entry(0.26, 0.02, half=half) for name in names},
+        "tested_full": {"value": 0.85, "low": 0.8, "high": 0.9},
+        "by_testing": {name: entry(0.26, 0.02) for name in ("lungs-out", "border-out", "markers-out")},
+    }
+    first = verdicts(figures)[0]
+    assert first.status == "pass"
+    assert ("cannot be ruled out" in first.sentence) == open_
+
+
 def test_a_network_that_learnt_nothing_answers_nothing():
     full = {"value": 0.27, "low": 0.22, "high": 0.32}
     names = ("lungs-out", "border-only", "thumbnail", "shuffled")

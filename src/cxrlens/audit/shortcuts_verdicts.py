@@ -19,6 +19,10 @@ NOTICEABLE = 0.05
 HALF = 0.5
 """Share of the whole image's advantage over chance: a shortcut that is worth half of it is no side issue."""
 
+NEARLY_ALL = 0.8
+"""The same share for coarse images. They hold the lungs too, and disease that is spread over a lung shows on an 8 × 8
+thumbnail: on clean phantoms, which have no shortcut, it gave 0.58. So only nearly all of it speaks against detail."""
+
 GIVEAWAY, HINT = 0.9, 0.65
 """AUROC of one class (lower end of its interval) that gives this class away, or hints at it, all by itself."""
 
@@ -53,12 +57,20 @@ def _outside(learnt: Entries, full: Mapping[str, Any]) -> Verdict:
     also = f" {' and '.join(given)} can be told from the rest this way almost always." if given else ""
     end = f"the same network on whole images {spoken(full)}, chance {CHANCE:.2f}."
     meaning = {
-        "pass": " Nothing worth mentioning gives the class away outside the lungs.",
+        "pass": f" Nothing was found that gives the class away outside the lungs{_not_ruled_out(entries)}.",
         "warn": " Something outside the lungs gives part of the class away.",
         "fail": " Most of what the whole image tells can be had without the lungs: the accuracy is no proof that "
         "disease is seen.",
     }[status]
     return Verdict(OUTSIDE, status, f"{words[0].upper()}{words[1:]}; {end}{also}{meaning}")
+
+
+def _not_ruled_out(entries: Entries) -> str:
+    """What a pass leaves open: small networks on few images miss a small sign. Blank where little is left open."""
+    most = max(float(e["balanced_accuracy"]["high"] or 0.0) for e in entries.values())
+    if most <= CHANCE + 2 * NOTICEABLE:
+        return ""
+    return f"; with these few images a balanced accuracy of up to {most:.2f} cannot be ruled out"
 
 
 def severity(entry: Mapping[str, Any]) -> Status:
@@ -74,12 +86,12 @@ def severity(entry: Mapping[str, Any]) -> Status:
 def _coarse(learnt: Entries, full: Mapping[str, Any]) -> Verdict:
     entries = [learnt["thumbnail"], learnt["shuffled"]]
     most = max((e["above_chance_share"] or 0.0) for e in entries)
-    status: Status = "warn" if most >= HALF else "pass"
+    status: Status = "warn" if most >= NEARLY_ALL else "pass"
     words = " and ".join(f"{spoken(e['balanced_accuracy'])} from {e['title']}" for e in entries)
     meaning = (
-        "a good part of the accuracy needs no fine detail, so tone, framing and device may carry it"
+        "nearly all of the accuracy needs no fine detail, so tone, framing and device may carry it"
         if status == "warn"
-        else "most of the accuracy needs detail in its place"
+        else "a part of the accuracy needs detail in its place"
     )
     said = f"Networks trained on coarse images reach {words}, whole images {spoken(full)}: {meaning}."
     return Verdict(COARSE, status, said)
