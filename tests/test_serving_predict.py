@@ -35,9 +35,10 @@ from cxrlens.serving.formats import FORMATS
 from cxrlens.serving.images import to_radiograph
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import NO_CALIBRATION, NO_GATE, Predictor
-from cxrlens.serving.stream import AT_ONCE, StreamOptions, find_images, predict_files
+from cxrlens.serving.stream import AT_ONCE, StreamOptions, predict_files
 from cxrlens.sources import read_radiograph
 from cxrlens.sources.phantom.encode import encode_png, to_samples
+from cxrlens.sources.walk import find_images
 from serving_model import phantoms
 
 CXRLENS = Path(sys.executable).with_name("cxrlens")

@@ -7,7 +7,6 @@ import errno
 import json
 import math
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -31,13 +30,7 @@ OPTIONS = TrainingOptions(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums of floats depend on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

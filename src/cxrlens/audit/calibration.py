@@ -8,7 +8,6 @@ from typing import Any
 from cxrlens.audit import calibration_verdicts as verdicts
 from cxrlens.audit.calibration_figure import draw_left_out_coverage
 from cxrlens.audit.case import FEWEST, Case
-from cxrlens.audit.retraining import read_predictions
 from cxrlens.audit.verdict import Drawing, PartResult, Verdict, unanswered
 from cxrlens.errors import CxrlensError
 from cxrlens.evaluation import style
@@ -16,7 +15,7 @@ from cxrlens.evaluation.calibration.calibrate import calibrate, stored_calibrati
 from cxrlens.evaluation.calibration.options import CalibrationOptions
 from cxrlens.evaluation.calibration.pictures import coverage, reliability
 from cxrlens.evaluation.calibration.shift import shift_coverage
-from cxrlens.evaluation.prediction import PREDICTION_COLUMNS
+from cxrlens.evaluation.prediction import PREDICTION_COLUMNS, read_predictions
 from cxrlens.labels import TUBERCULOSIS
 
 INSIDE, REFERENCE, OUTSIDE = "calibration", "test", "left-out"

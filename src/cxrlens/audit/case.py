@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cxrlens.batches import PackedPixels, pack
 from cxrlens.errors import OptionError
 from cxrlens.evaluation.blocks import Bootstrap
+from cxrlens.evaluation.prediction import read_predictions
 from cxrlens.folders import DatasetFolder, RunFolder
 from cxrlens.manifest import kept
 from cxrlens.model import LoadedModel, load_model
 from cxrlens.progress import Progress, quiet
+from cxrlens.split import split_units
 
 FEWEST = 20
 """Images of a source below which nothing is said of that source alone."""
@@ -98,10 +102,15 @@ class Case:
         return rows[rows["split"] != ""].reset_index(drop=True)
 
     @cached_property
+    def units(self) -> NDArray[np.int64]:
+        """(n,) unit of each of :attr:`rows`: what a split keeps together. Excluded copies link too."""
+        unit_of = pd.Series(split_units(self.manifest), index=self.manifest["path"])
+        return unit_of[self.rows["path"]].to_numpy(np.int64)
+
+    @cached_property
     def predictions(self) -> pd.DataFrame:
         """``predictions.csv``: what the run says of every row."""
-        text = {"patient_id": str, "duplicate_group": str, "source": str, "collection": str, "split": str}
-        return pd.read_csv(self.run.predictions_path, keep_default_na=False, dtype=text)
+        return read_predictions(self.run.predictions_path)
 
     @cached_property
     def packed(self) -> PackedPixels:

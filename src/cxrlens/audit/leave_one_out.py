@@ -20,7 +20,6 @@ from cxrlens.audit.verdict import Drawing, PartResult, Status, Verdict, spoken, 
 from cxrlens.evaluation import style
 from cxrlens.evaluation.intervals import Interval, from_resamples
 from cxrlens.labels import CLASSES
-from cxrlens.split import split_units
 
 QUESTION = "Does it work on a source that it has never seen?"
 
@@ -114,7 +113,7 @@ def leave_one_out(case: Case) -> PartResult:
 def plan(case: Case) -> tuple[list[Question], list[dict[str, Any]]]:
     """The sources to leave out, largest first, and those that cannot be, each with its reason."""
     rows, options = case.rows, recipe(case)
-    units, related = _units(case), relatives(case.manifest)
+    units, related = case.units, relatives(case.manifest)
     questions: list[Question] = []
     refused: list[dict[str, Any]] = []
     sizes = rows["source"].value_counts()
@@ -180,12 +179,6 @@ def _refusal(rows: pd.DataFrame, here: NDArray[np.bool_]) -> str:
     if only:
         return f"is the only source of {' and '.join(only)}"
     return ""
-
-
-def _units(case: Case) -> NDArray[np.int64]:
-    """Unit of each kept row; excluded copies link too."""
-    unit_of = pd.Series(split_units(case.manifest), index=case.manifest["path"])
-    return unit_of[case.rows["path"]].to_numpy(np.int64)
 
 
 def _entry(question: Question, table: pd.DataFrame, out: Recall, own: Recall) -> dict[str, Any]:

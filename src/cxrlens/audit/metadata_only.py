@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from cxrlens.audit.metadata import Fact
 from cxrlens.audit.recall import Recall, difference, recall_of
 from cxrlens.evaluation.blocks import PROBABILITY_COLUMNS, Bootstrap
-from cxrlens.evaluation.metrics import mean_of_present
+from cxrlens.evaluation.metrics import mean_of_present, ratio
 from cxrlens.evaluation.resampling import bootstrap_weights, clusters
 from cxrlens.labels import CLASSES
 
@@ -103,7 +103,7 @@ def _losses(right: Floats, asked: pd.DataFrame, bootstrap: Bootstrap) -> list[di
     def balanced(weights: Floats) -> Floats:
         sizes = weights @ members
         hits = np.stack([weights @ (members[:, [k]] * right) for k in range(members.shape[1])], axis=2)
-        return mean_of_present(_ratio(hits, sizes[:, None, :]).reshape(-1, members.shape[1])).reshape(hits.shape[:2])
+        return mean_of_present(ratio(hits, sizes[:, None, :]).reshape(-1, members.shape[1])).reshape(hits.shape[:2])
 
     rng = np.random.default_rng(bootstrap.seed)
     parts = [balanced(w) for w in bootstrap_weights(clusters(asked), bootstrap.resamples, rng)]
@@ -111,9 +111,3 @@ def _losses(right: Floats, asked: pd.DataFrame, bootstrap: Bootstrap) -> list[di
     value = balanced(np.ones((1, len(asked))))[0]
     columns = range(1, right.shape[1])
     return [difference(float(value[0] - value[k]), drawn[:, 0], drawn[:, k]).to_dict() for k in columns]
-
-
-def _ratio(upper: Floats, lower: Floats) -> Floats:
-    result = np.full(upper.shape, np.nan)
-    np.divide(upper, lower, out=result, where=np.broadcast_to(lower, upper.shape) > 0)
-    return result

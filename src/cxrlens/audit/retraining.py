@@ -22,7 +22,7 @@ from cxrlens.audit.case import Case
 from cxrlens.batches import PackedPixels, open_packed, pack
 from cxrlens.cores import usable_cores
 from cxrlens.errors import CxrlensError, RunError
-from cxrlens.evaluation.prediction import predict_table
+from cxrlens.evaluation.prediction import predict_table, read_predictions
 from cxrlens.folders import read_json, write_atomically, write_json
 from cxrlens.progress import quiet
 from cxrlens.sources.hashing import file_sha256
@@ -190,9 +190,3 @@ def _keep(folder: Path, job: Job, table: pd.DataFrame, mask_hash: str, seconds: 
     }
     write_atomically(folder / f"{job.name}.csv", table.to_csv(index=False, float_format="%.8g").encode())
     write_json(folder / f"{job.name}.json", dict(note))
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """A table of predictions, text cells as text."""
-    text = dict.fromkeys(("path", "label", "split", "source", "collection", "patient_id", "duplicate_group"), str)
-    return pd.read_csv(path, keep_default_na=False, dtype=text)

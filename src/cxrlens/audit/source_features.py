@@ -15,6 +15,7 @@ from cxrlens.audit.case import FEWEST, Case
 from cxrlens.audit.verdict import PartResult, Status, Verdict, spoken, unanswered
 from cxrlens.evaluation.blocks import Bootstrap
 from cxrlens.evaluation.intervals import Interval, from_resamples
+from cxrlens.evaluation.metrics import ratio
 from cxrlens.evaluation.resampling import bootstrap_weights, clusters
 from cxrlens.labels import CLASSES
 from cxrlens.model import build_model
@@ -87,18 +88,12 @@ def _named(
     members = np.stack([truth == name for name in names], axis=1).astype(np.float64)
     rng = np.random.default_rng(bootstrap.seed)
     drawn = [
-        np.nanmean(_ratio(w @ (members * right[:, None]), w @ members), axis=1)
+        np.nanmean(ratio(w @ (members * right[:, None]), w @ members), axis=1)
         for w in bootstrap_weights(clusters(test), bootstrap.resamples, rng)
     ]
     value = float(np.mean([right[truth == name].mean() for name in names]))
     interval: Interval = from_resamples(value, np.concatenate(drawn) if drawn else np.zeros(0), "no images")
     return {"n": len(test), "balanced_accuracy": interval.to_dict()}
-
-
-def _ratio(upper: Floats, lower: Floats) -> Floats:
-    result = np.full(upper.shape, np.nan)
-    np.divide(upper, lower, out=result, where=lower > 0)
-    return result
 
 
 def _frames(case: Case, rows: pd.DataFrame) -> NDArray[np.uint8]:

@@ -23,7 +23,6 @@ from cxrlens.evaluation.blocks import mean_interval
 from cxrlens.evaluation.resampling import clusters
 from cxrlens.folders import write_atomically
 from cxrlens.labels import CLASSES
-from cxrlens.split import split_units
 
 QUESTION = "Are labels probably wrong?"
 FOLDS = 3
@@ -46,7 +45,7 @@ def suspects(case: Case) -> PartResult:
     searched apart, so that no test label decides what is doubted in training. Then all is done once more with 5 % of
     the labels changed at random, to see how many of them are found. ``RUN/audit/suspects.csv`` lists the suspects.
     """
-    rows, units = case.rows, _units(case)
+    rows, units = case.rows, case.units
     because = _refusal(rows, units)
     if because:
         return unanswered(QUESTION, because)
@@ -98,12 +97,6 @@ def _refusal(rows: pd.DataFrame, units: NDArray[np.int64]) -> str:
                 f"{label} has {patients} train image(s) of different patients, fewer than the {FEWEST} that folds need"
             )
     return ""
-
-
-def _units(case: Case) -> NDArray[np.int64]:
-    """Unit of each kept row; excluded copies link too."""
-    unit_of = pd.Series(split_units(case.manifest), index=case.manifest["path"])
-    return unit_of[case.rows["path"]].to_numpy(np.int64)
 
 
 def _search(folds: Folds, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Suspected:

@@ -12,10 +12,10 @@ from rich.markup import escape
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.audit.audit import Audited, audit, verdicts_of
 from cxrlens.audit.case import AuditOptions
+from cxrlens.chain.network import write_report
 from cxrlens.chain.saying import passed_over
 from cxrlens.folders import RunFolder
 from cxrlens.progress import rich_progress
-from cxrlens.report import write_model_card, write_run_report
 
 _MARKS = {
     "fail": "[bold red]FAIL[/]",
@@ -36,9 +36,7 @@ def audit_run(root: Path, options: AuditOptions, only: Sequence[str], console: C
         console.print(f"[bold]{SYNTHETIC_NOTE}[/]")
     console.print(RESEARCH_ONLY)
     console.print(f"audited in {(time.perf_counter() - began) / 60:.1f} min; parts lie in {run.audit}")
-    console.print(f"report: {write_run_report(run)}")
-    console.print(f"model card: {write_model_card(run)}")
-    return passed_over(done.problems)
+    return write_report(root, console) + passed_over(done.problems)
 
 
 def _say(done: Audited, console: Console) -> None:

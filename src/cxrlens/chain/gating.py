@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.chain.saying import passed_over, spoken
-from cxrlens.errors import CxrlensError, OptionError
+from cxrlens.errors import CxrlensError
 from cxrlens.evaluation.blocks import Bootstrap
 from cxrlens.folders import RunFolder, read_json
 from cxrlens.gate import Answer, load_gate
@@ -25,7 +25,7 @@ from cxrlens.gate.saved import gate_path
 from cxrlens.progress import rich_progress
 from cxrlens.radiograph import Radiograph
 from cxrlens.sources.many import read_many
-from cxrlens.sources.walk import walk
+from cxrlens.sources.walk import find_images
 
 _COLOURS = {"pass": "green", "repaired": "yellow", "refused": "red"}
 _AT_ONCE = 32
@@ -61,7 +61,7 @@ def gate_run(root: Path, request: GateRequest, console: Console) -> int:
 
 def check_images(root: Path, images: Sequence[Path], console: Console) -> int:
     """Say what the gate says of each image; returns how many were refused or cannot be read."""
-    paths, problems = _files(images)
+    paths, problems = find_images(images)
     gate = load_gate(RunFolder(root))
     refused = 0
     waiting: list[tuple[Path, Radiograph]] = []
@@ -77,22 +77,6 @@ def check_images(root: Path, images: Sequence[Path], console: Console) -> int:
             waiting = []
     console.print(f"{len(paths)} images: {refused} refused, {len(problems)} not readable. {RESEARCH_ONLY}")
     return refused + passed_over(problems)
-
-
-def _files(images: Sequence[Path]) -> tuple[list[Path], list[CxrlensError]]:
-    """Files as given, and the images of folders at any depth."""
-    paths: list[Path] = []
-    problems: list[CxrlensError] = []
-    for image in images:
-        if not image.is_dir():
-            paths.append(image)
-            continue
-        found = walk(image)
-        paths += found.images
-        problems += found.problems
-    if not paths:
-        raise OptionError(", ".join(str(i) for i in images), "holds no image", "give image files, or folders of them")
-    return paths, problems
 
 
 def _then_end(

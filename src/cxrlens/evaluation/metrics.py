@@ -76,7 +76,7 @@ class Scores:
             below = np.add.reduceat(np.where(positive, 0.0, drawn), starts, axis=1)
             beaten = np.cumsum(below, axis=1) - below / 2
             pairs = above.sum(axis=1) * below.sum(axis=1)
-            areas[:, k] = _ratio((above * beaten).sum(axis=1), pairs)
+            areas[:, k] = ratio((above * beaten).sum(axis=1), pairs)
         return areas
 
     def ece(self, weights: Weights, bins: int = BINS) -> Floats:
@@ -87,7 +87,7 @@ class Scores:
         gap = (self.predicted == self.truth).astype(np.float64) - self.confidence
         cells = np.zeros((len(self.truth), bins))
         cells[np.arange(len(self.truth)), place] = gap
-        return _ratio(np.abs(weights @ cells).sum(axis=1), weights.sum(axis=1))
+        return ratio(np.abs(weights @ cells).sum(axis=1), weights.sum(axis=1))
 
     def bin_of_confidence(self, bins: int = BINS) -> Ints:
         """(n,) bin (lower, upper] that each image's confidence falls into, 0..bins-1."""
@@ -96,39 +96,39 @@ class Scores:
 
 def accuracy(confusion: Floats) -> Floats:
     """(R,) share of images named rightly, from (R, K, K)."""
-    return _ratio(np.trace(confusion, axis1=1, axis2=2), confusion.sum(axis=(1, 2)))
+    return ratio(np.trace(confusion, axis1=1, axis2=2), confusion.sum(axis=(1, 2)))
 
 
 def recall(confusion: Floats) -> Floats:
     """(R, K) sensitivity: of the images of a class, the share named so."""
-    return _ratio(np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2))
+    return ratio(np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2))
 
 
 def precision(confusion: Floats) -> Floats:
     """(R, K) of the images named as a class, the share that are."""
-    return _ratio(np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=1))
+    return ratio(np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=1))
 
 
 def specificity(confusion: Floats) -> Floats:
     """(R, K) of the images of other classes, the share not named so."""
     others = confusion.sum(axis=(1, 2))[:, None] - confusion.sum(axis=2)
     wrong = confusion.sum(axis=1) - np.diagonal(confusion, axis1=1, axis2=2)
-    return _ratio(others - wrong, others)
+    return ratio(others - wrong, others)
 
 
 def f1(confusion: Floats) -> Floats:
     """(R, K) 2 TP / (2 TP + FP + FN); undefined only where a class is neither present nor predicted."""
     hits = 2 * np.diagonal(confusion, axis1=1, axis2=2)
-    return _ratio(hits, confusion.sum(axis=1) + confusion.sum(axis=2))
+    return ratio(hits, confusion.sum(axis=1) + confusion.sum(axis=2))
 
 
 def mean_of_present(values: Floats) -> Floats:
     """(R,) mean over the classes for which (R, K) values are defined; NaN where none is."""
     defined = np.isfinite(values)
-    return _ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))
+    return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))
 
 
-def _ratio(upper: Floats, lower: Floats) -> Floats:
+def ratio(upper: Floats, lower: Floats) -> Floats:
     """Quotient, NaN where the denominator is zero."""
     result = np.full(np.broadcast(upper, lower).shape, np.nan)
     np.divide(upper, lower, out=result, where=lower > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,12 @@ def predict_table(
     for k, column in enumerate(PROBABILITY_COLUMNS):
         table[column] = probabilities[:, k]
     return table[list(PREDICTION_COLUMNS)]
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """A table of predictions as it was written: probabilities as numbers, every other cell as text."""
+    text = {name: str for name in PREDICTION_COLUMNS if name not in PROBABILITY_COLUMNS}
+    return pd.read_csv(path, keep_default_na=False, dtype=text)
 
 
 def probabilities_of(

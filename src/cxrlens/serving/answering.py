@@ -13,7 +13,8 @@ from cxrlens.progress import Progress, quiet, rich_progress
 from cxrlens.serving.formats import FORMATS
 from cxrlens.serving.predictor import load_predictor
 from cxrlens.serving.run_model import find_model
-from cxrlens.serving.stream import StreamOptions, find_images, predict_files
+from cxrlens.serving.stream import StreamOptions, predict_files
+from cxrlens.sources.walk import find_images
 
 PASSED_OVER = 3
 """Exit code: done, but a file or a folder could not be read; the rows and standard error say which."""

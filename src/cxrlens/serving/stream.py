@@ -66,29 +66,6 @@ def predict_files(
     yield from progress(rows, len(paths), "judging images")
 
 
-def find_images(given: Sequence[Path]) -> tuple[list[Path], list[CxrlensError]]:
-    """Files as given, the images of folders at any depth, and the folders that could not be opened.
-
-    Raises:
-        OptionError: no image among all of them.
-    """
-    from cxrlens.sources.walk import walk
-
-    paths: list[Path] = []
-    problems: list[CxrlensError] = []
-    for path in given:
-        if not path.is_dir():
-            paths.append(path)
-            continue
-        found = walk(path)
-        paths += found.images
-        problems += found.problems
-    if not paths:
-        subject = ", ".join(map(str, given))
-        raise OptionError(subject, "holds no image", "give image or DICOM files, or folders of them")
-    return paths, problems
-
-
 def _in_turn(predictor: Predictor, groups: Sequence[Sequence[Path]], options: StreamOptions) -> Iterator[Prediction]:
     for group in groups:
         yield from _judged(predictor, group, options)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxrlens.errors import CollectionError
+from cxrlens.errors import CollectionError, CxrlensError, OptionError
 from cxrlens.sources.filetype import read_head, sniff
 
 IMAGE_SUFFIXES = frozenset(
@@ -72,6 +73,27 @@ def walk(root: Path) -> Walked:
                 found.images.append(path)
     found.tables.sort(key=lambda path: (len(path.parts), str(path)))
     return found
+
+
+def find_images(given: Sequence[Path]) -> tuple[list[Path], list[CxrlensError]]:
+    """Files as given, the images of folders at any depth, and the folders that could not be opened.
+
+    Raises:
+        OptionError: no image among all of them.
+    """
+    paths: list[Path] = []
+    problems: list[CxrlensError] = []
+    for path in given:
+        if not path.is_dir():
+            paths.append(path)
+            continue
+        found = walk(path)
+        paths += found.images
+        problems += found.problems
+    if not paths:
+        subject = ", ".join(map(str, given))
+        raise OptionError(subject, "holds no image", "give image or DICOM files, or folders of them")
+    return paths, problems
 
 
 def _is_litter(name: str) -> bool:
