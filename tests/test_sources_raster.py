@@ -336,5 +336,12 @@ def test_flipped_bytes_in_a_real_file_give_one_line_or_pixels(tmp_path_factory: 
     assert one_line_or_pixels(path)
 
 
+def test_a_frame_far_larger_than_its_gif_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Found by the test on hostile bytes: 25 bytes whose frame claims 179 million pixels."""
+    path = tmp_path / "frame.gif"
+    path.write_bytes(b"GIF89a" + b"\x00" * 7 + b"," + b"\x00" * 5 + b"\x0c\x00\xe4")
+    assert "GIF" in refusal(path).fault
+
+
 def test_text_that_starts_like_a_bitmap_is_no_bitmap() -> None:
     assert sniff(b"BMI,weight,height\n1,2,3\n" * 10) == ""

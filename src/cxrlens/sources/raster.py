@@ -37,7 +37,18 @@ _PLUGINS: dict[str, type[ImageFile]] = {
     "WEBP": WebPImageFile,
     "GIF": GifImageFile,
 }
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, struct.error, MemoryError)
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    struct.error,
+    MemoryError,
+    Image.DecompressionBombError,  # the GIF reader checks a frame larger than its screen against a limit of its own
+)
 """What Pillow's readers raise for torn or hostile files."""
 
 _EXIF_ORIENTATION = 0x0112
