@@ -24,7 +24,10 @@ demo: $(VENV)/.core ## make the environment, then the whole chain on synthetic r
 
 setup: $(VENV)/.dev ## make the environment with all that development needs
 
-test: $(VENV)/.dev ## run the tests (under 10 minutes on 2 cores)
+debian: ## Debian packages that some tests need (an archive, a browser, DICOM tools); asks for root, and goes on without
+	@sh tests/debian_packages.sh
+
+test: $(VENV)/.dev debian ## run the tests (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## ruff, mypy and the import contracts
@@ -40,4 +43,4 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo
 
-.PHONY: help demo setup test lint format clean
+.PHONY: help demo setup debian test lint format clean

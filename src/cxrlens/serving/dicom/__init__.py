@@ -1,0 +1,1 @@
+"""Answers as DICOM objects: structured report, secondary capture, presentation state and segmentation."""

@@ -1,0 +1,1 @@
+"""A DICOM node: images in, results out, nothing lost in between."""
