@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from statistics import NormalDist
 from types import MappingProxyType
 
 import cv2
@@ -44,19 +46,27 @@ def equalise(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     stay black and white, however many pixels have them (air, padding, clipping), and take no rank from the others.
     Equal greys share their mean rank. Flat images stay as they are.
     """
-    from scipy.special import ndtr, ndtri  # half a second of imports that the other tones need not wait for
-    from scipy.stats import rankdata
-
     darkest, brightest = float(grey.min()), float(grey.max())
     if brightest - darkest < _FLAT:
         return grey
     between = (grey > darkest) & (grey < brightest)
     out: NDArray[np.float32] = (grey >= brightest).astype(np.float32)
     if between.any():
-        ranks = (rankdata(grey[between]) - 0.5) / between.sum()
-        below = ndtr(-0.5 / _BELL)  # of the whole bell, on either side of what is cut off
-        out[between] = 0.5 + _BELL * ndtri(below + ranks * (1 - 2 * below))
+        _, which, counts = np.unique(grey[between], return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(counts) - 0.5 * counts) / which.size  # the mean rank of equal greys
+        out[between] = np.interp(ranks, *_bell())[which]
     return out
+
+
+@cache
+def _bell() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Quantile function of the reference histogram at equal steps of grey: share below (N,), grey (N,) in [0, 1].
+
+    Linear between 4,097 knots: within 1e-7 of the exact one, and without SciPy, whose import takes half a second.
+    """
+    normal, greys = NormalDist(0.5, _BELL), np.linspace(0.0, 1.0, 4097)
+    below = np.array([normal.cdf(grey) for grey in greys])
+    return (below - below[0]) / (below[-1] - below[0]), greys
 
 
 def local(grey: NDArray[np.float32]) -> NDArray[np.float32]:
