@@ -10,8 +10,11 @@ import pytest
 from audit_toys import make_case
 from cxrlens.audit import retraining
 from cxrlens.audit.case import Case
-from cxrlens.audit.retraining import Job, Pixels, altered, pack_for, recipe, retrain_all
+from cxrlens.audit.retraining import Job, Pixels, altered, pack_for, probe, recipe, retrain_all
+from cxrlens.augmentation import STRENGTHS
 from cxrlens.errors import CxrlensError
+from cxrlens.folders import write_json
+from cxrlens.training.options import TrainingOptions
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,19 @@ def test_fast_is_the_runs_recipe_in_small_and_full_is_the_run_itself(case: Case)
     assert own.epochs == case.run.model()["epochs"]
     assert own.model == case.model.name
     assert own.preprocessing == case.model.preprocessing
+
+
+def test_a_probe_looks_through_the_runs_remedies_at_the_runs_own_pixels(case: Case):
+    config = case.run.config()
+    remedied = TrainingOptions.from_dict(config["options"])
+    remedied = replace(remedied, augmentation=STRENGTHS["strong"], balance="source", objective="group-dro")
+    write_json(case.run.config_path, {**config, "options": remedied.to_dict()})
+    try:
+        own, asked = recipe(case), probe(case)
+    finally:
+        write_json(case.run.config_path, config)
+    assert (own.augmentation, own.balance, own.objective) == (STRENGTHS["strong"], "source", "group-dro")
+    assert asked == replace(own, augmentation=STRENGTHS["standard"], balance="class", objective="mean")
 
 
 def test_the_key_holds_all_that_decides_a_result_and_nothing_else(case: Case):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cxrlens.audit.alterations import ALTERATIONS
 from cxrlens.audit.case import Case
+from cxrlens.augmentation import STRENGTHS
 from cxrlens.batches import PackedPixels, open_packed, pack
 from cxrlens.cores import usable_cores
 from cxrlens.errors import CxrlensError, RunError
@@ -90,6 +91,16 @@ def recipe(case: Case) -> TrainingOptions:
         return replace(own, epochs=max(1, int(case.run.model()["epochs"])), patience=0)
     small = replace(own.preprocessing, size=case.options.size)
     return replace(own, model="compact", preprocessing=small, epochs=case.options.epochs, patience=0)
+
+
+def probe(case: Case) -> TrainingOptions:
+    """How the networks are trained that ask what there is to learn in the data: :func:`recipe` without its remedies.
+
+    A remedy such as strong augmentation is meant to keep a network from learning a marker or a tone; a search for
+    them that is trained the same way would find less of what is there.
+    """
+    own = recipe(case)
+    return replace(own, augmentation=STRENGTHS["standard"], objective="mean", balance="class", doubtful=None)
 
 
 def pack_for(case: Case, options: TrainingOptions) -> PackedPixels:

@@ -19,7 +19,7 @@ from cxrlens.audit.alterations import ALTERATIONS
 from cxrlens.audit.case import FEWEST, Case
 from cxrlens.audit.lungs_of_dataset import LungMasks, lungs_of_dataset
 from cxrlens.audit.recall import CHANCE, Recall, difference, recall_of, skill
-from cxrlens.audit.retraining import Job, Pixels, altered, pack_for, recipe, retrain_all
+from cxrlens.audit.retraining import Job, Pixels, altered, pack_for, probe, retrain_all
 from cxrlens.audit.shortcuts_figure import draw_examples, draw_shortcuts
 from cxrlens.audit.shortcuts_verdicts import OUTSIDE, verdicts
 from cxrlens.audit.verdict import Drawing, PartResult, unanswered
@@ -44,7 +44,7 @@ def shortcuts(case: Case) -> PartResult:
             else (f"the test part has {len(test)} images, fewer than {FEWEST}")
         )
         return unanswered(OUTSIDE, because)
-    options = recipe(case)
+    options = probe(case)
     packed = pack_for(case, options)
     lungs = lungs_of_dataset(case, packed)
     learnt = _retrained(case, test, lungs)
@@ -83,7 +83,7 @@ def shortcuts(case: Case) -> PartResult:
 
 
 def _retrained(case: Case, test: pd.DataFrame, lungs: LungMasks) -> dict[str, dict[str, Any]]:
-    options = recipe(case)
+    options = probe(case)
     train, validation = (case.rows[case.rows["split"] == part] for part in ("train", "validation"))
     jobs = [Job(name, train, validation, test, options, name) for name in RETRAINED]
     pixels = Pixels(case.dataset.packed_folder, lungs.file, lungs.mask_hash)
@@ -98,7 +98,7 @@ def _tested(case: Case, test: pd.DataFrame) -> dict[str, dict[str, Any]]:
     pixels = Pixels(case.dataset.packed_folder, lungs.file, lungs.mask_hash)
     tables = {}
     for name in case.progress(TESTED, len(TESTED), "testing without parts"):
-        job = Job(name, test.iloc[:0], test.iloc[:0], test, recipe(case), name)
+        job = Job(name, test.iloc[:0], test.iloc[:0], test, probe(case), name)
         tables[name] = predict_table(case.model.module, test, altered(packed, job, pixels), quiet)
     full = recall_of(tables["none"], case.bootstrap)
     return {name: _entry(case, name, table, full) for name, table in tables.items()}

@@ -127,8 +127,8 @@ def _marks(tested: Entries) -> Verdict:
 
 def _signed(interval: Mapping[str, Any]) -> str:
     if interval["low"] is None:
-        return f"{interval['value']:+.2f}"
-    return f"{interval['value']:+.2f} ({interval['low']:+.2f} to {interval['high']:+.2f})"
+        return f"{interval['value']:+z.2f}"
+    return f"{interval['value']:+z.2f} ({interval['low']:+z.2f} to {interval['high']:+z.2f})"
 
 
 def _low(interval: Mapping[str, Any]) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxrlens.audit.case import FEWEST, Case
 from cxrlens.audit.confident import Suspected, find_suspects, joint_of
 from cxrlens.audit.planted import Search, found_again, plant
-from cxrlens.audit.retraining import Pixels, pack_for, recipe, retrain_all
+from cxrlens.audit.retraining import Pixels, pack_for, probe, retrain_all
 from cxrlens.audit.suspects_figure import SHOWN, draw_found, draw_sheet
 from cxrlens.audit.unseen import Folds, fold_jobs, make_folds, unseen_probabilities
 from cxrlens.audit.verdict import Drawing, PartResult, Status, Verdict, spoken, unanswered
@@ -49,8 +49,7 @@ def suspects(case: Case) -> PartResult:
     because = _refusal(rows, units)
     if because:
         return unanswered(QUESTION, because)
-    options = recipe(replace(case, options=replace(case.options, full=False)))
-    options = replace(options, doubtful=None)
+    options = probe(replace(case, options=replace(case.options, full=False)))
     there = rows["path"].isin(pack_for(case, options).paths).to_numpy()
     rows, units = rows[there].reset_index(drop=True), units[there]
     folds = make_folds(rows, units, FOLDS, case.options.seed)

@@ -15,7 +15,7 @@ from cxrlens.curation import CurationOptions, curate
 from cxrlens.errors import CollectionError, DatasetError
 from cxrlens.folders import DatasetFolder, write_json
 from cxrlens.manifest import kept, write_manifest
-from cxrlens.preprocessing import Preprocessing
+from cxrlens.preprocessing import DEFAULT_PREPROCESSING
 from cxrlens.progress import rich_progress
 from cxrlens.report import write_curation_report
 from cxrlens.sources import ScanOptions, scan
@@ -63,7 +63,7 @@ def curate_collections(collections: Sequence[Path], out: Path, request: CurateRe
         reasons = f"{common.iloc[0]} because: {common.index[0]}"
         remedy = "see manifest.csv; classes are told by folder names, a metadata table, or --label NAME=CLASS"
         raise DatasetError(out, f"no image is left of {len(done.manifest)} ({reasons})", remedy)
-    pack(done.manifest, Preprocessing(), dataset.packed_folder, rich_progress)
+    pack(done.manifest, DEFAULT_PREPROCESSING, dataset.packed_folder, rich_progress)
     report = write_curation_report(dataset)
     _say_counts(counts, len(done.manifest), len(kept(done.manifest)), console)
     console.print(f"dataset: {out}   report: {report}")

@@ -10,7 +10,6 @@ from typing import Any
 
 from cxrlens.augmentation import STRENGTHS, AugmentationOptions
 from cxrlens.errors import OptionError
-from cxrlens.preprocessing import Preprocessing
 from cxrlens.training import TrainingOptions
 
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -40,7 +39,7 @@ def training_options(size: int, given: Mapping[str, Any]) -> TrainingOptions:
         else:
             own[name] = _read(name, value, defaults, name)
     own["augmentation"] = replace(strength, **parts["augmentation"])
-    own["preprocessing"] = replace(Preprocessing(), **parts["preprocessing"])
+    own["preprocessing"] = replace(defaults.preprocessing, **parts["preprocessing"])
     return replace(defaults, **own)
 
 

@@ -4,7 +4,7 @@
 """
 
 from cxrlens.preprocessing.model_input import check_model_input, to_model_input
-from cxrlens.preprocessing.pipeline import Preprocessing
+from cxrlens.preprocessing.pipeline import DEFAULT_PREPROCESSING, Preprocessing
 from cxrlens.preprocessing.placement import Placement
 
-__all__ = ["Placement", "Preprocessing", "check_model_input", "to_model_input"]
+__all__ = ["DEFAULT_PREPROCESSING", "Placement", "Preprocessing", "check_model_input", "to_model_input"]
