@@ -1,0 +1,119 @@
+"""The picture of an answer: a banner, the film with its heat, and below it label, bars and remarks."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from cxrlens.serving.dicom.wording import BANNER, remarks, verdict
+from cxrlens.serving.prediction import Prediction
+
+LONGEST = 2048
+"""Pixels of the longer side at most."""
+
+_FILM = (720, 1280)  # pixels of the film's longer side: letters stay readable, archives stay small
+_WIDTH = 720  # at least, or lines of text would be two words long
+_BACK, _TEXT, _DIM, _WARN, _BAR = (16, 18, 22), (235, 238, 242), (168, 176, 186), (255, 196, 87), (94, 160, 222)
+
+
+def draw_answer(prediction: Prediction, film: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Draw it.
+
+    Args:
+        prediction: with or without a heat-map, of any status.
+        film: (H, W) float32 in [0, 1], where there is no heat-map.
+
+    Returns:
+        (h, w, 3) uint8 RGB, at most :data:`LONGEST` pixels a side.
+    """
+    heat = prediction.heat_map
+    picture = heat.overlay() if heat is not None else np.rint(film * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+    shown = _resized(picture)
+    width = max(_WIDTH, shown.shape[1])
+    column = _Column(width)
+    column.banner(BANNER)
+    column.picture(shown)
+    column.line(verdict(prediction), 30, _TEXT if prediction.label is not None else _WARN)
+    if prediction.probabilities is not None:
+        column.bars(prediction.probabilities)
+    if heat is not None:
+        column.paragraph(
+            f"Colours: where the network looked for {heat.label} (Grad-CAM); not the outline of a lesion", _TEXT
+        )
+    for remark in remarks(prediction):
+        column.paragraph(remark, _WARN if remark.startswith(("Reason", "Warning")) else _DIM)
+    column.paragraph(f"Model {prediction.model['name']}, {prediction.model['hash'][:12]}", _DIM)
+    return column.drawn()
+
+
+def _resized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    scale = min(max(_FILM[0] / max(height, width), 1.0), _FILM[1] / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.uint8)
+
+
+@dataclass
+class _Column:
+    """Strips of one width, one below the other."""
+
+    width: int
+    strips: list[Image.Image] = field(default_factory=list)
+
+    def banner(self, text: str) -> None:
+        """Black on amber over the whole width."""
+        font = ImageFont.load_default(28)
+        strip, draw = self._strip(52, _WARN)
+        draw.text((self.width / 2, 26), text, font=font, fill=(20, 16, 0), anchor="mm")
+
+    def picture(self, pixels: NDArray[np.uint8]) -> None:
+        """In the middle."""
+        strip, _ = self._strip(pixels.shape[0], (0, 0, 0))
+        strip.paste(Image.fromarray(pixels), ((self.width - pixels.shape[1]) // 2, 0))
+
+    def line(self, text: str, size: int, colour: tuple[int, int, int]) -> None:
+        """One line, large."""
+        _, draw = self._strip(size + 24)
+        draw.text((20, 14), text, font=ImageFont.load_default(size), fill=colour)
+
+    def bars(self, shares: dict[str, float]) -> None:
+        """A bar for each class, with its number."""
+        font = ImageFont.load_default(20)
+        start, end = 180, self.width - 100
+        for name, share in shares.items():
+            _, draw = self._strip(32)
+            draw.text((20, 5), name, font=font, fill=_TEXT)
+            draw.rectangle((start, 8, end, 24), fill=(44, 49, 57))
+            draw.rectangle((start, 8, start + max(1, round((end - start) * share)), 24), fill=_BAR)
+            draw.text((end + 14, 5), f"{share:.3f}", font=font, fill=_TEXT)
+
+    def paragraph(self, text: str, colour: tuple[int, int, int]) -> None:
+        """Text that is broken into lines."""
+        font = ImageFont.load_default(19)
+        letters = int((self.width - 40) / font.getlength("n") * 1.05)
+        for each in textwrap.wrap(text, letters):
+            _, draw = self._strip(27)
+            draw.text((20, 3), each, font=font, fill=colour)
+
+    def drawn(self) -> NDArray[np.uint8]:
+        """All strips; shrunk as a whole where remarks made the picture longer than allowed."""
+        height = sum(strip.height for strip in self.strips) + 16
+        whole = Image.new("RGB", (self.width, height), _BACK)
+        top = 0
+        for strip in self.strips:
+            whole.paste(strip, (0, top))
+            top += strip.height
+        if max(whole.size) > LONGEST:
+            whole.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        return np.asarray(whole, dtype=np.uint8)
+
+    def _strip(self, height: int, colour: tuple[int, int, int] = _BACK) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+        strip = Image.new("RGB", (self.width, height), colour)
+        self.strips.append(strip)
+        return strip, ImageDraw.Draw(strip)

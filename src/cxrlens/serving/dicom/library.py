@@ -1,0 +1,56 @@
+"""Image library of a report (TID 1600, PS3.16): the source image, with what its header tells of it.
+
+highdicom's own demands spacing and patient orientation of every projection image, which files of the field lack.
+"""
+
+from __future__ import annotations
+
+from highdicom.sr import (
+    CodeContentItem,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    ImageContentItem,
+    NumContentItem,
+    RelationshipTypeValues,
+    TextContentItem,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+_PIXELS = Code("{pixels}", "UCUM", "pixels")
+_ACQUIRED = RelationshipTypeValues.HAS_ACQ_CONTEXT
+_CONTAINS = RelationshipTypeValues.CONTAINS
+
+
+def image_library(header: Dataset) -> ContainerContentItem:
+    """The container, for an image of which only UIDs, rows and columns are certain to be known."""
+    image = ImageContentItem(
+        codes.SCT.Source if hasattr(codes.SCT, "Source") else Code("260753009", "SCT", "Source"),
+        header.SOPClassUID,
+        header.SOPInstanceUID,
+        relationship_type=_CONTAINS,
+    )
+    image.ContentSequence = ContentSequence(_descriptors(header))
+    group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=_CONTAINS)
+    group.ContentSequence = ContentSequence([image])
+    library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=_CONTAINS)
+    library.ContentSequence = ContentSequence([group])
+    return library
+
+
+def _descriptors(header: Dataset) -> list[ContentItem]:
+    """TID 1602 and, of TID 1603, the patient's orientation."""
+    found: list[ContentItem] = []
+    modality = next((code for code in codes.cid29.concepts.values() if code.value == header.Modality), None)
+    if modality is not None:
+        found.append(CodeContentItem(codes.DCM.Modality, modality, _ACQUIRED))
+    for name, keyword in ((codes.DCM.PixelDataRows, "Rows"), (codes.DCM.PixelDataColumns, "Columns")):
+        if keyword in header:
+            found.append(NumContentItem(name, int(header[keyword].value), _PIXELS, relationship_type=_ACQUIRED))
+    if "PatientOrientation" in header:
+        sides = (codes.DCM.PatientOrientationRow, codes.DCM.PatientOrientationColumn)
+        for name, side in zip(sides, header.PatientOrientation, strict=True):
+            found.append(TextContentItem(name, side, _ACQUIRED))
+    return found

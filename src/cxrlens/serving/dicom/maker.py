@@ -1,0 +1,102 @@
+"""Maker: the program and model that results name as their author, and the time they were made."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from cxrlens import __version__
+from cxrlens.serving.dicom.header import UTF8
+from cxrlens.serving.dicom.source import EXPLICIT, Source
+from cxrlens.serving.dicom.uids import uid_of
+from cxrlens.serving.prediction import Prediction
+
+NAME = "cxrlens"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Names, UIDs and numbers of the objects made of one prediction.
+
+    Args:
+        source: the image.
+        prediction: what was said of it.
+        when: time of making; given, two makings are equal to the byte.
+    """
+
+    source: Source
+    prediction: Prediction
+    when: datetime = field(default_factory=datetime.now)
+
+    @cached_property
+    def evidence(self) -> Dataset:
+        """The source's header without names of people: highdicom prints a warning that quotes a name of an old form.
+        :meth:`stamped` puts them in."""
+        nameless = copy(self.source.header)
+        nameless.PatientName = nameless.ReferringPhysicianName = None
+        return nameless
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self.prediction.model["name"][:64]
+
+    @property
+    def model_hash(self) -> str:
+        """SHA-256 of the trained weights."""
+        return self.prediction.model["hash"][:64]
+
+    @property
+    def device_uid(self) -> str:
+        """UID of the model as an observer: the same model anywhere is the same device."""
+        return uid_of("device", self.model_hash)
+
+    def uid(self, *what: str) -> str:
+        """UID of something in the answer of this model, calibrated or not, on this image."""
+        calibrated = "calibrated" if self.prediction.calibrated else "not calibrated"
+        return uid_of("object", *self.source.key, self.model_hash, calibrated, *what)
+
+    def common(self, kind: str, number: int, *what: str) -> dict[str, Any]:
+        """Keyword arguments that highdicom's objects share.
+
+        Args:
+            kind: of object; a series holds one kind from one series of images.
+            number: added to 9000 it is the series' number, behind those of a scanner.
+            what: besides the kind, what tells objects of one answer apart.
+        """
+        header = self.source.header
+        return {
+            "series_instance_uid": uid_of("series", str(header.SeriesInstanceUID), self.model_hash, kind),
+            "series_number": 9000 + number,
+            "sop_instance_uid": self.uid(kind, *what),
+            "instance_number": int(header.InstanceNumber),
+            "manufacturer": NAME,
+            "manufacturer_model_name": self.model_name,
+            "software_versions": __version__,
+            "device_serial_number": self.model_hash,
+            "series_description": f"RESEARCH ONLY: {NAME} {kind}",
+            "specific_character_set": UTF8,
+            "transfer_syntax_uid": EXPLICIT,
+        }
+
+    def stamped(self, dataset: Any) -> Any:
+        """The same object, with the names of people, and the time of making wherever it tells one."""
+        for name in ("PatientName", "ReferringPhysicianName"):
+            setattr(dataset, name, self.source.header[name].value)
+        day, clock = self.when.strftime("%Y%m%d"), self.when.strftime("%H%M%S")
+        for name in ("InstanceCreation", "Content"):
+            if f"{name}Date" in dataset:
+                setattr(dataset, f"{name}Date", day)
+                setattr(dataset, f"{name}Time", clock)
+        for name, value in (("DateOfSecondaryCapture", day), ("TimeOfSecondaryCapture", clock)):
+            if name in dataset:
+                setattr(dataset, name, value)
+        for name, value in (("PresentationCreationDate", day), ("PresentationCreationTime", clock)):
+            if name in dataset:
+                setattr(dataset, name, value)
+        return dataset

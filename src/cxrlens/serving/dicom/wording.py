@@ -1,0 +1,37 @@
+"""The sentences of an answer, the same in the report, on the picture and in the presentation state."""
+
+from __future__ import annotations
+
+from cxrlens import RESEARCH_ONLY
+from cxrlens.serving.prediction import Prediction
+
+BANNER = "RESEARCH USE ONLY – not for diagnosis"
+"""Burned into the picture and laid over the film."""
+
+
+def verdict(prediction: Prediction) -> str:
+    """The answer in a few words."""
+    if prediction.label is not None:
+        return prediction.label
+    words = {"not sure": "Not sure: no label is given", "refused": "Refused: the image was not judged"}
+    return words.get(prediction.status, "The image could not be read")
+
+
+def set_in_words(prediction: Prediction) -> str:
+    """The prediction set; blank without a calibration."""
+    if prediction.prediction_set is None:
+        return ""
+    return f"Prediction set: {', '.join(prediction.prediction_set) or 'empty'}"
+
+
+def remarks(prediction: Prediction) -> list[str]:
+    """Everything besides label and probabilities, a sentence each: reason, set, warnings, basis, notice."""
+    found = [f"Reason: {prediction.reason}"] if prediction.reason else []
+    found += [set_in_words(prediction)] if prediction.prediction_set is not None else []
+    found += [f"Warning: {text}" for text in prediction.warnings]
+    if prediction.probabilities is not None:
+        found.append(f"Basis: {prediction.measured_on}")
+        found.append(
+            "The probabilities were calibrated" if prediction.calibrated else "The probabilities were not calibrated"
+        )
+    return [*found, RESEARCH_ONLY]
