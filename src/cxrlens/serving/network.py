@@ -17,14 +17,13 @@ from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.gate.spaces import SPACES, Features
 from cxrlens.preprocessing import Preprocessing, to_model_input
 from cxrlens.serving.folder import INT8, MODEL, ModelError, ModelFolder
+from cxrlens.serving.layers import LayerMaps, chosen, from_told
 
 if TYPE_CHECKING:
     import onnxruntime
 
 ENGINES: tuple[str, ...] = ("onnxruntime", "openvino-int8")
 """What runs the network: the graph as exported, or its quantised form where the folder holds one."""
-
-MAPS = "class_maps"
 
 Run = Callable[[Sequence[str], NDArray[np.float32]], list[NDArray[np.float32]]]
 """Names of outputs and (B, 1, S, S) float32 in [0, 1] to those outputs."""
@@ -43,6 +42,7 @@ class Network:
         calibration: fitted for these weights; ``None`` where the run was not calibrated.
         measured_on: what the probabilities were measured on, in words.
         no_maps: why there are no maps of the classes; blank where there are.
+        maps: the maps that can be asked for, the deepest layer's first; none where :attr:`no_maps` says why.
     """
 
     run: Run = field(repr=False)
@@ -53,6 +53,7 @@ class Network:
     calibration: Calibration | None
     measured_on: str
     no_maps: str = ""
+    maps: tuple[LayerMaps, ...] = ()
 
     @property
     def size(self) -> int:
@@ -65,15 +66,30 @@ class Network:
         named = zip(SPACES, spaces, strict=True)
         return Features(logits.astype(np.float64), {name: values.astype(np.float64) for name, values in named})
 
-    def class_maps(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, S, S) uint8 to (n, K, h, w) float32, 0 or more: Grad-CAM of every class.
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names that :meth:`class_maps` takes: the deepest layer, which is the default, then shallower ones, then
+        other methods. Empty where the model has no maps."""
+        return tuple(each.name for each in self.maps)
+
+    def layer_maps(self, layer: str | None = None) -> LayerMaps:
+        """What is meant by a name of :attr:`layers`; the first by ``None`` and by ``deepest``.
 
         Raises:
-            OptionError: the head of this network could not be differentiated when it was exported.
+            OptionError: an unknown layer, or the head of this network could not be differentiated when it was exported.
         """
-        if self.no_maps:
+        if not self.maps:
             raise OptionError(f"model {self.name}", f"was exported without heat-maps: {self.no_maps}", "ask for none")
-        return self.run((MAPS,), to_model_input(pixels))[0]
+        return chosen(self.maps, layer)
+
+    def class_maps(self, pixels: NDArray[np.uint8], layer: str | None = None) -> NDArray[np.float32]:
+        """(n, S, S) uint8 to (n, K, h, w) float32, 0 or more: the maps of every class, Grad-CAM unless the name of
+        the layer says otherwise.
+
+        Raises:
+            OptionError: as :meth:`layer_maps`.
+        """
+        return self.run((self.layer_maps(layer).output,), to_model_input(pixels))[0]
 
 
 def load_network(folder: ModelFolder, engine: str = ENGINES[0], threads: int = 0) -> Network:
@@ -110,6 +126,7 @@ def from_metadata(run: Run, values: Mapping[str, str], path: Path) -> Network:
             calibration=None if calibration is None else Calibration.from_dict(calibration),
             measured_on=str(told["measured_on"]),
             no_maps=str(told["no_class_maps"]),
+            maps=from_told(told),
         )
     except CxrlensError as error:
         raise ModelError(path, f"holds {error.subject} that {error.fault}", error.remedy) from error

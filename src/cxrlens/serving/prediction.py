@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens import RESEARCH_ONLY
+from cxrlens.serving.layers import DEEPEST, GRAD_CAM
 
 Status = Literal["answered", "not sure", "refused", "error"]
 """``answered``: there is a label. ``not sure``: the model abstains. ``refused``: the gate let it not through, and no
@@ -23,11 +24,15 @@ class HeatMap:
         label: the class that is explained.
         heat: (H, W) float32 in [0, 1] over :attr:`pixels`, its top 1 unless nothing speaks for the class.
         pixels: (H, W) float32 in [0, 1], the image as it was judged: the repaired one where the gate repaired it.
+        layer: where in the network, a name of ``Network.layers``.
+        method: ``Grad-CAM`` or ``HiRes-CAM``.
     """
 
     label: str
     heat: NDArray[np.float32]
     pixels: NDArray[np.float32]
+    layer: str = DEEPEST
+    method: str = GRAD_CAM
 
     def overlay(self, strongest: float = 0.7) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB: the heat over the film; ``strongest`` is the opacity at its top, in [0, 1]."""

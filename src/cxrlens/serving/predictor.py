@@ -17,6 +17,7 @@ from cxrlens.radiograph import Radiograph
 from cxrlens.serving.folder import ModelFolder
 from cxrlens.serving.gating import load_exported_gate
 from cxrlens.serving.images import Given, to_radiograph
+from cxrlens.serving.layers import LayerMaps
 from cxrlens.serving.network import ENGINES, Network, load_network
 from cxrlens.serving.prediction import HeatMap, Prediction, Status
 
@@ -36,22 +37,31 @@ class Predictor:
     network: Network
     gate: Gate | None
 
-    def __call__(self, image: Given, *, cam: bool = False, target: str | None = None) -> Prediction:
+    def __call__(
+        self, image: Given, *, cam: bool = False, target: str | None = None, layer: str | None = None
+    ) -> Prediction:
         """Judge one image.
 
         Args:
             image: a path, the bytes of a file, a Pillow image, an array or a radiograph (``images.to_radiograph``).
             cam: also say where the network looked (:attr:`Prediction.heat_map`).
             target: the class to explain; the likeliest one where ``None``.
+            layer: of ``network.layers``, where the network looked; the first of them, the deepest, where ``None``.
 
         Raises:
             UnreadableImageError: there is no image in it.
-            OptionError: a heat-map was asked for and this model has none, or for a class that it does not know.
+            OptionError: a heat-map was asked for and this model has none, or for a class or a layer that it does not
+                know.
         """
-        return self.judge([to_radiograph(image)], cam=cam, target=target)[0]
+        return self.judge([to_radiograph(image)], cam=cam, target=target, layer=layer)[0]
 
     def judge(
-        self, radiographs: Sequence[Radiograph], *, cam: bool = False, target: str | None = None
+        self,
+        radiographs: Sequence[Radiograph],
+        *,
+        cam: bool = False,
+        target: str | None = None,
+        layer: str | None = None,
     ) -> list[Prediction]:
         """The same for several that were read already, in order; faster than one by one.
 
@@ -61,20 +71,24 @@ class Predictor:
         if target is not None and target not in self.network.classes:
             fault = "is not known"
             raise OptionError(f"class '{target}'", fault, f"use one of {', '.join(self.network.classes)}")
+        maps = self.network.layer_maps(layer) if cam or layer is not None else None
+        pairs = self.judge_with_films(radiographs)
+        found = [prediction for prediction, _judged in pairs]
+        if not cam or maps is None:
+            return found
+        return self._with_maps(found, [judged for _prediction, judged in pairs], target, maps)
+
+    def judge_with_films(self, radiographs: Sequence[Radiograph]) -> list[tuple[Prediction, Radiograph]]:
+        """What is said of several, each with the radiograph that was judged: the repaired one where the gate repaired
+        it, and as given where the gate refused it."""
         if not radiographs:
             return []
         if self.gate is None:
             frames = np.stack([self.network.preprocessing(radiograph) for radiograph in radiographs])
             logits = self.network(frames).logits
-            found = [self._said(r, row, None) for r, row in zip(radiographs, logits, strict=True)]
-            judged = list(radiographs)
-        else:
-            answers = self.gate.judge_all(radiographs)
-            found = [self._said(r, a.logits, a) for r, a in zip(radiographs, answers, strict=True)]
-            judged = [answer.radiograph for answer in answers]
-        if cam:
-            found = self._with_maps(found, judged, target)
-        return found
+            return [(self._said(r, row, None), r) for r, row in zip(radiographs, logits, strict=True)]
+        answers = self.gate.judge_all(radiographs)
+        return [(self._said(r, a.logits, a), a.radiograph) for r, a in zip(radiographs, answers, strict=True)]
 
     def unreadable(self, image: str, error: CxrlensError) -> Prediction:
         """The row of a file that is no image."""
@@ -124,7 +138,7 @@ class Predictor:
         )
 
     def _with_maps(
-        self, found: Sequence[Prediction], judged: Sequence[Radiograph], target: str | None
+        self, found: Sequence[Prediction], judged: Sequence[Radiograph], target: str | None, shown: LayerMaps
     ) -> list[Prediction]:
         from cxrlens.serving.heat import heat_of
 
@@ -133,11 +147,11 @@ class Predictor:
         if not rows:
             return out
         preprocessing = self.network.preprocessing
-        maps = self.network.class_maps(np.stack([preprocessing(judged[i]) for i in rows]))
+        maps = self.network.class_maps(np.stack([preprocessing(judged[i]) for i in rows]), shown.name)
         for i, of_image in zip(rows, maps, strict=True):
             label = target or str(found[i].likeliest)
             heat = heat_of(of_image[self.network.classes.index(label)], preprocessing.placement(judged[i]))
-            out[i] = replace(found[i], heat_map=HeatMap(label, heat, judged[i].pixels))
+            out[i] = replace(found[i], heat_map=HeatMap(label, heat, judged[i].pixels, shown.name, shown.method))
         return out
 
 
