@@ -48,6 +48,7 @@ def predict(
     model: Model,
     format: Annotated[str, typer.Option("--format", help="table, jsonl or csv")] = "table",
     cam: Annotated[Optional[Path], typer.Option(help="folder for overlays of where the network looked")] = None,
+    dicom: Annotated[Optional[Path], typer.Option(help="folder for DICOM objects of each DICOM image's answer")] = None,
     target: Annotated[Optional[str], typer.Option(help="explain this class instead of the likeliest one")] = None,
     engine: Annotated[str, typer.Option(help="onnxruntime or openvino-int8")] = "onnxruntime",
 ) -> None:
@@ -55,10 +56,36 @@ def predict(
     from cxrlens.commands.first_export import export_first
     from cxrlens.serving.answering import Request, answer
 
-    raise typer.Exit(answer(Request(tuple(images), model, format, cam, target, engine), export_first))
+    raise typer.Exit(answer(Request(tuple(images), model, format, cam, target, engine, dicom), export_first))
+
+
+def serve(
+    model: Model,
+    host: Annotated[str, typer.Option(help="address; beyond this machine a token is demanded")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free one")] = 8000,
+    token_file: Annotated[Optional[Path], typer.Option(help="file with the token; or set CXRLENS_TOKEN")] = None,
+    max_mib: Annotated[float, typer.Option(help="largest file that is taken")] = 64,
+    queue: Annotated[int, typer.Option(help="images that may wait; more are told when to come back")] = 256,
+    batch: Annotated[int, typer.Option(help="images judged together, at most")] = 8,
+    keep_minutes: Annotated[float, typer.Option(help="how long a result is kept, in memory alone")] = 30,
+    engine: Annotated[str, typer.Option(help="onnxruntime or openvino-int8")] = "onnxruntime",
+) -> None:
+    """Serve a model on this machine: a page for people and an API for programs. Nothing is written to the disk."""
+    from cxrlens.commands.first_export import export_first
+    from cxrlens.serving.predictor import load_predictor
+    from cxrlens.serving.run_model import find_model
+    from cxrlens.serving.web.options import server_options
+    from cxrlens.serving.web.serve import read_token, serve
+
+    chosen = {"host": host, "port": port, "queue": queue, "batch": batch, "token": read_token(token_file)}
+    options = server_options(max_mib, keep_minutes, chosen)
+    folder, ready = find_model(model)
+    if not ready:
+        export_first(model, folder)
+    serve(load_predictor(folder, engine=engine), options)
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line, in this order."""
-    for command in (export, verify, predict):
+    for command in (export, verify, predict, serve):
         app.command()(command)

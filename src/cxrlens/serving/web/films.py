@@ -1,0 +1,77 @@
+"""Pictures that the API gives out: the film as it was judged, the heat alone, the heat over the film."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrlens import RESEARCH_ONLY
+from cxrlens.radiograph import Radiograph
+from cxrlens.serving.heat import heat_of, overlay
+from cxrlens.serving.predictor import Predictor
+from cxrlens.serving.web.results import Result
+
+LONGEST = 2048
+"""Pixels on the longer side of a film that is kept: more than a screen shows, at 8 MiB."""
+
+
+def kept_film(pixels: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """(H, W) float32 in [0, 1] to (h, w) uint16 of [0, 1]·65535, area means where it is larger than :data:`LONGEST`."""
+    height, width = pixels.shape
+    if max(height, width) > LONGEST:
+        scale = LONGEST / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(65535)).astype(np.uint16)
+
+
+def little_endian(film: NDArray[np.uint16]) -> bytes:
+    """Row-major bytes, whatever this machine's own order is."""
+    return film.astype("<u2", copy=False).tobytes()
+
+
+def heat_map(predictor: Predictor, result: Result, label: str) -> NDArray[np.float32]:
+    """Grad-CAM of a class on the grid of the kept film: (H, W) float32 in [0, 1].
+
+    Computed from the film as it is kept, so from 16 bits and at most 2048 pixels; of films within both it is what
+    ``Predictor`` gives.
+
+    Raises:
+        OptionError: the model was exported without maps.
+    """
+    assert result.film is not None
+    film = Radiograph(as_floats(result.film))
+    network = predictor.network
+    if result.maps is None:
+        result.maps = network.class_maps(network.preprocessing(film)[None])[0]
+    return heat_of(result.maps[network.classes.index(label)], network.preprocessing.placement(film))
+
+
+def as_floats(film: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Back to [0, 1]."""
+    return film.astype(np.float32) / np.float32(65535)
+
+
+def heat_png(heat: NDArray[np.float32], title: str) -> bytes:
+    """The heat alone as an 8-bit grey PNG, 255 at its top."""
+    return _png(np.rint(heat * 255).astype(np.uint8), title)
+
+
+def overlay_png(film: NDArray[np.uint16], heat: NDArray[np.float32], opacity: float, title: str) -> bytes:
+    """The heat over the film as an RGB PNG."""
+    return _png(overlay(as_floats(film), heat, opacity), title)
+
+
+def _png(picture: NDArray[np.uint8], title: str) -> bytes:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    told = PngInfo()
+    told.add_text("Title", title)
+    told.add_text("Comment", RESEARCH_ONLY)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", pnginfo=told, compress_level=2)
+    return buffer.getvalue()
