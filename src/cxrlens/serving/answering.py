@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cxrlens.errors import OptionError
 from cxrlens.progress import Progress, quiet, rich_progress
+from cxrlens.serving.dicom import check_folder
 from cxrlens.serving.formats import FORMATS
 from cxrlens.serving.predictor import load_predictor
 from cxrlens.serving.run_model import find_model
@@ -31,6 +32,7 @@ class Request:
         cam: folder for overlays; none where ``None``.
         target: the class to explain; the likeliest one where ``None``.
         engine: what runs the network.
+        dicom: folder for DICOM objects of the answers to DICOM images; none where ``None``.
     """
 
     images: tuple[Path, ...]
@@ -39,11 +41,12 @@ class Request:
     cam: Path | None = None
     target: str | None = None
     engine: str = "onnxruntime"
+    dicom: Path | None = None
 
     @classmethod
     def of(cls, images: Sequence[str], options: Mapping[str, str]) -> Request:
         """From words of the command line."""
-        files = {name: Path(options[name]) for name in ("model", "cam") if name in options}
+        files = {name: Path(options[name]) for name in ("model", "cam", "dicom") if name in options}
         words = {name: value for name, value in options.items() if name not in files}
         return cls(tuple(Path(image) for image in images), **files, **words)  # type: ignore[arg-type]
 
@@ -60,10 +63,12 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
 
     Raises:
         ModelError: no model, or one that cannot be used.
-        OptionError: an unknown format, class or engine, or no image.
+        OptionError: an unknown format, class or engine, no image, or no library for DICOM objects.
     """
     if request.format not in FORMATS:
         raise OptionError(f"--format {request.format}", "is not known", f"use one of {', '.join(FORMATS)}")
+    if request.dicom is not None:
+        check_folder(request.dicom)
     paths, problems = find_images(request.images)
     folder, ready = find_model(request.model)
     if not ready:
@@ -78,7 +83,7 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
         out.reconfigure(errors="backslashreplace")  # a name that is no text of this locale stops nothing
     try:
         out.write(writer.head())
-        options = StreamOptions(request.cam, request.target)
+        options = StreamOptions(request.cam, request.target, dicom=request.dicom)
         for row in predict_files(predictor, paths, options, _progress(len(paths))):
             out.write(writer.row(row))
             failed += row.status == "error"

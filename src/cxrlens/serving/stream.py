@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
@@ -33,11 +33,13 @@ class StreamOptions:
         target: the class to explain; the likeliest one of each image where ``None``.
         workers: threads, each of which decodes and judges; 0 takes one for each core this process may use. The
             network itself then needs no more than one thread (``threads=1`` where it is loaded).
+        dicom: folder for DICOM objects of the answers to DICOM images; none where ``None``.
     """
 
     cam: Path | None = None
     target: str | None = None
     workers: int = 0
+    dicom: Path | None = None
 
 
 def predict_files(
@@ -58,7 +60,7 @@ def predict_files(
         A prediction for each path, in order.
 
     Raises:
-        OptionError: overlays are asked for and cannot be made or written.
+        OptionError: overlays or DICOM objects are asked for and cannot be made or written.
     """
     groups = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
     workers = min(options.workers or usable_cores(), len(groups))
@@ -96,16 +98,19 @@ def _judged(predictor: Predictor, paths: Sequence[Path], options: StreamOptions)
     """A few files from the disk to their rows; nothing of the pixels is left afterwards."""
     reads = [_read(path) for path in paths]
     films = [read for read in reads if isinstance(read, Radiograph)]
-    answers = iter(predictor.judge(films, cam=options.cam is not None, target=options.target))
+    mapped = options.cam is not None or (options.dicom is not None and bool(predictor.network.layers))
+    answers = iter(predictor.judge(films, cam=mapped, target=options.target))
     rows = []
     for path, read in zip(paths, reads, strict=True):
-        if isinstance(read, CxrlensError):
-            rows.append(predictor.unreadable(str(path), read))
-            continue
-        answer = next(answers)
+        film = None if isinstance(read, CxrlensError) else read
+        answer = predictor.unreadable(str(path), read) if isinstance(read, CxrlensError) else next(answers)
+        if options.dicom is not None:
+            from cxrlens.serving.dicom.files import write_objects  # here, since it takes long to import
+
+            answer = write_objects(options.dicom, path, answer, film)
         if options.cam is not None and answer.heat_map is not None:
             answer = answer.with_cam(str(_write_overlay(options.cam, path, answer)))
-        rows.append(answer)
+        rows.append(replace(answer, heat_map=None))
     return rows
 
 

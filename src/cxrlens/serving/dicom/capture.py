@@ -13,14 +13,15 @@ from pydicom.sr.codedict import codes
 
 from cxrlens.serving.dicom.drawing import draw_answer
 from cxrlens.serving.dicom.maker import Maker
+from cxrlens.serving.dicom.wording import map_in_words
 
 
 def make_capture(maker: Maker) -> Dataset | str:
     """The picture, or why there is none.
 
     Its pixels are the film as it was judged (righted where the gate righted it), so it carries no spacing and is for
-    looking at, not for measuring. Burned In Annotation is YES: there is text in the pixels, none of it about the patient,
-    but what the film itself has burned in is still in it.
+    looking at, not for measuring. Burned In Annotation is YES: there is text in the pixels, and while none of it is
+    about the patient, what the film itself has burned in is still there.
     """
     source, prediction = maker.source, maker.prediction
     if source.film is None and prediction.heat_map is None:
@@ -28,7 +29,6 @@ def make_capture(maker: Maker) -> Dataset | str:
     film = prediction.heat_map.pixels if prediction.heat_map is not None else source.film.pixels  # type: ignore[union-attr]
     pixels = draw_answer(prediction, film)
     header = maker.evidence
-    target = prediction.heat_map.label if prediction.heat_map is not None else "no heat-map"
     capture = SCImage(
         pixel_array=np.ascontiguousarray(pixels),
         photometric_interpretation="RGB",
@@ -37,11 +37,11 @@ def make_capture(maker: Maker) -> Dataset | str:
         patient_orientation=("L", "F"),
         study_instance_uid=header.StudyInstanceUID,
         **{k: header.get(v) for k, v in _IDENTITY.items()},
-        **maker.common("picture", 2, target),
+        **maker.common("picture", 2, *maker.map_key),
     )
     capture.copy_patient_and_study_information(header)
     _derive(capture, maker)
-    return maker.stamped(capture)  # type: ignore[no-any-return]
+    return maker.stamped(capture)
 
 
 _IDENTITY = {
@@ -60,28 +60,17 @@ _IDENTITY = {
 def _derive(capture: Dataset, maker: Maker) -> None:
     """What it was made of and how (General Image and SC modules)."""
     header, prediction = maker.source.header, maker.prediction
-    if "BodyPartExamined" not in header:
-        capture.Laterality = None  # type 2C: blank, since it cannot be told whether the part is one of a pair
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.ConversionType = "WSD"
     repaired = prediction.gate is not None and prediction.gate.get("status") == "repaired"
     capture.PatientOrientation = None if repaired else header.get("PatientOrientation")
     capture.BurnedInAnnotation = "YES"
-    what = (
-        f"Grad-CAM for {prediction.heat_map.label} over the film"
-        if prediction.heat_map
-        else "The film without heat-map"
-    )
-    capture.DerivationDescription = (
-        f"{what}, with text; research only. Model {maker.model_name}, {maker.model_hash[:12]}"
-    )
+    heat_map = prediction.heat_map
+    what = f"with heat: {map_in_words(heat_map)}" if heat_map is not None else "without heat-map"
+    model = f"{maker.model_name}, {maker.model_hash[:12]}"
+    capture.DerivationDescription = f"The film {what}; text burned in; research only. Model {model}"
     capture.SourceImageSequence = [source_reference(header)]
-    for name in (
-        "LossyImageCompression",
-        "LossyImageCompressionRatio",
-        "LossyImageCompressionMethod",
-        "BodyPartExamined",
-    ):
+    for name in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         if name in header:
             capture[name] = header[name]
 

@@ -31,7 +31,9 @@ COMMENT = codes.DCM.Comment
 CHEST = codes.SCT.Chest
 NO_UNITS = codes.UCUM.NoUnits
 NEURAL_NETWORK = codes.cid7162.ArtificialIntelligence
-SALIENCY = codes.DCM.Saliency
+REGION_CATEGORY = codes.SCT.SpatialAndRelationalConcept
+REGION_TYPE = codes.DCM.SelectedRegion
+"""Of the hot region (CID 7150): a place, not a tissue and not an abnormality."""
 
 SET_MEMBER = Code("SETMEMBER", SCHEME, "Class in the prediction set")
 STATUS = Code("STATUS", SCHEME, "Status of the answer")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 
 import cv2
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cxrlens.serving.dicom.wording import BANNER, remarks, verdict
+from cxrlens.serving.dicom.wording import BANNER, map_in_words, remarks, verdict
+from cxrlens.serving.heat import overlay
 from cxrlens.serving.prediction import Prediction
 
 LONGEST = 2048
@@ -20,20 +20,23 @@ _FILM = (720, 1280)  # pixels of the film's longer side: letters stay readable, 
 _WIDTH = 720  # at least, or lines of text would be two words long
 _BACK, _TEXT, _DIM, _WARN, _BAR = (16, 18, 22), (235, 238, 242), (168, 176, 186), (255, 196, 87), (94, 160, 222)
 
+_Colour = tuple[int, int, int]
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_TYPEWRITER = str.maketrans({"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "−": "-"})
+
 
 def draw_answer(prediction: Prediction, film: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Draw it.
 
     Args:
         prediction: with or without a heat-map, of any status.
-        film: (H, W) float32 in [0, 1], where there is no heat-map.
+        film: (H, W) float32 in [0, 1], as it was judged: the grid of the heat-map, where there is one.
 
     Returns:
         (h, w, 3) uint8 RGB, at most :data:`LONGEST` pixels a side.
     """
     heat = prediction.heat_map
-    picture = heat.overlay() if heat is not None else np.rint(film * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
-    shown = _resized(picture)
+    shown = _shown(film, None if heat is None else heat.heat)
     width = max(_WIDTH, shown.shape[1])
     column = _Column(width)
     column.banner(BANNER)
@@ -42,21 +45,25 @@ def draw_answer(prediction: Prediction, film: NDArray[np.float32]) -> NDArray[np
     if prediction.probabilities is not None:
         column.bars(prediction.probabilities)
     if heat is not None:
-        column.paragraph(
-            f"Colours: where the network looked for {heat.label} (Grad-CAM); not the outline of a lesion", _TEXT
-        )
+        column.paragraph(f"Colours: {map_in_words(heat)}; not the outline of a lesion", _TEXT)
     for remark in remarks(prediction):
         column.paragraph(remark, _WARN if remark.startswith(("Reason", "Warning")) else _DIM)
     column.paragraph(f"Model {prediction.model['name']}, {prediction.model['hash'][:12]}", _DIM)
     return column.drawn()
 
 
-def _resized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
+def _shown(film: NDArray[np.float32], heat: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+    """Film and heat at the size of the picture, laid over each other there: a detector's full grid costs too much."""
+    height, width = film.shape
     scale = min(max(_FILM[0] / max(height, width), 1.0), _FILM[1] / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.uint8)
+    small = np.clip(cv2.resize(film, size, interpolation=how), 0.0, 1.0).astype(np.float32)
+    if heat is None:
+        heat_small = np.zeros_like(small)
+    else:
+        heat_small = np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    return overlay(small, heat_small)
 
 
 @dataclass
@@ -69,18 +76,18 @@ class _Column:
     def banner(self, text: str) -> None:
         """Black on amber over the whole width."""
         font = ImageFont.load_default(28)
-        strip, draw = self._strip(52, _WARN)
-        draw.text((self.width / 2, 26), text, font=font, fill=(20, 16, 0), anchor="mm")
+        _, draw = self._strip(52, _WARN)
+        draw.text((self.width / 2, 26), _plain(text), font=font, fill=(20, 16, 0), anchor="mm")
 
     def picture(self, pixels: NDArray[np.uint8]) -> None:
         """In the middle."""
         strip, _ = self._strip(pixels.shape[0], (0, 0, 0))
         strip.paste(Image.fromarray(pixels), ((self.width - pixels.shape[1]) // 2, 0))
 
-    def line(self, text: str, size: int, colour: tuple[int, int, int]) -> None:
+    def line(self, text: str, size: int, colour: _Colour) -> None:
         """One line, large."""
         _, draw = self._strip(size + 24)
-        draw.text((20, 14), text, font=ImageFont.load_default(size), fill=colour)
+        draw.text((20, 14), _plain(text), font=ImageFont.load_default(size), fill=colour)
 
     def bars(self, shares: dict[str, float]) -> None:
         """A bar for each class, with its number."""
@@ -88,18 +95,26 @@ class _Column:
         start, end = 180, self.width - 100
         for name, share in shares.items():
             _, draw = self._strip(32)
-            draw.text((20, 5), name, font=font, fill=_TEXT)
+            draw.text((20, 5), _plain(name), font=font, fill=_TEXT)
             draw.rectangle((start, 8, end, 24), fill=(44, 49, 57))
             draw.rectangle((start, 8, start + max(1, round((end - start) * share)), 24), fill=_BAR)
             draw.text((end + 14, 5), f"{share:.3f}", font=font, fill=_TEXT)
 
-    def paragraph(self, text: str, colour: tuple[int, int, int]) -> None:
+    def paragraph(self, text: str, colour: _Colour) -> None:
         """Text that is broken into lines."""
         font = ImageFont.load_default(19)
-        letters = int((self.width - 40) / font.getlength("n") * 1.05)
-        for each in textwrap.wrap(text, letters):
-            _, draw = self._strip(27)
-            draw.text((20, 3), each, font=font, fill=colour)
+        room, line = self.width - 40, ""
+        for word in _plain(text).split():
+            if line and font.getlength(f"{line} {word}") > room:
+                self._paragraph_line(line, font, colour)
+                line = word
+            else:
+                line = f"{line} {word}".strip()
+        self._paragraph_line(line, font, colour)
+
+    def _paragraph_line(self, text: str, font: _Font, colour: _Colour) -> None:
+        _, draw = self._strip(27)
+        draw.text((20, 3), text, font=font, fill=colour)
 
     def drawn(self) -> NDArray[np.uint8]:
         """All strips; shrunk as a whole where remarks made the picture longer than allowed."""
@@ -113,7 +128,12 @@ class _Column:
             whole.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
         return np.asarray(whole, dtype=np.uint8)
 
-    def _strip(self, height: int, colour: tuple[int, int, int] = _BACK) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    def _strip(self, height: int, colour: _Colour = _BACK) -> tuple[Image.Image, ImageDraw.ImageDraw]:
         strip = Image.new("RGB", (self.width, height), colour)
         self.strips.append(strip)
         return strip, ImageDraw.Draw(strip)
+
+
+def _plain(text: str) -> str:
+    """Letters that the font has: dashes and quotes become the typewriter's, others outside Latin-1 a question mark."""
+    return text.translate(_TYPEWRITER).encode("latin-1", "replace").decode("latin-1")

@@ -20,6 +20,7 @@ _OPTIONAL = ("IssuerOfPatientID", "StudyDescription", "DeidentificationMethod", 
 _IMAGE = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel")
 _LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_TIME = re.compile(r"([01]\d|2[0-3])(?:([0-5]\d)(?:([0-5]\d|60)(\.\d{1,6})?)?)?")
 _AGE = re.compile(r"\d{3}[DWMY]")
 _DIRECTION = re.compile(r"[APRLHF]{1,3}")
 _CODE = re.compile(r"[A-Z0-9 _]{1,16}")
@@ -28,9 +29,9 @@ _CODE = re.compile(r"[A-Z0-9 _]{1,16}")
 def clean_header(source: Dataset) -> Dataset:
     """A new header with Patient, Study and what describes the image; no pixels, no private tags.
 
-    Type 2 attributes that are missing become blank. Dates, times, ages and codes that the standard does not allow become
-    blank or are left out, since an object that carries them on would be invalid itself; what identifies the patient and
-    the study is never altered.
+    Type 2 attributes that are missing become blank. Dates, times, ages and codes that the standard does not allow
+    become blank or are left out, since an object that carries them on would be invalid itself; what identifies the
+    patient and the study is never altered.
 
     Args:
         source: of any charset, value representations and age; not changed.
@@ -89,7 +90,7 @@ def date(source: Dataset, name: str) -> str:
     """A date as ``YYYYMMDD`` (also one written ``YYYY.MM.DD``, as before 1993); blank where it is none."""
     digits = text(source, name).replace(".", "").replace("-", "")
     try:
-        datetime.strptime(digits, "%Y%m%d")  # noqa: DTZ007 # a date alone
+        datetime.strptime(digits, "%Y%m%d")
     except ValueError:
         return ""
     return digits if len(digits) == 8 else ""
@@ -97,9 +98,7 @@ def date(source: Dataset, name: str) -> str:
 
 def time(source: Dataset, name: str) -> str:
     """A time as ``HH[MM[SS[.F]]]`` (also one with colons); blank where it is none."""
-    found = re.fullmatch(
-        r"([01]\d|2[0-3])(?:([0-5]\d)(?:([0-5]\d|60)(\.\d{1,6})?)?)?", text(source, name).replace(":", "")
-    )
+    found = _TIME.fullmatch(text(source, name).replace(":", ""))
     return "".join(part for part in found.groups() if part) if found else ""
 
 
@@ -126,6 +125,8 @@ def _describe_image(header: Dataset, source: Dataset) -> None:
     rows, columns = number_pair(source, "PatientOrientation")
     if _DIRECTION.fullmatch(rows) and _DIRECTION.fullmatch(columns):
         header.PatientOrientation = [rows, columns]
+    if text(source, "Laterality") in ("L", "R"):
+        header.Laterality = text(source, "Laterality")
     if text(source, "BurnedInAnnotation").upper() in ("YES", "NO"):
         header.BurnedInAnnotation = text(source, "BurnedInAnnotation").upper()
     meta = getattr(source, "file_meta", None)

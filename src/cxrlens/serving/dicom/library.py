@@ -27,7 +27,7 @@ _CONTAINS = RelationshipTypeValues.CONTAINS
 def image_library(header: Dataset) -> ContainerContentItem:
     """The container, for an image of which only UIDs, rows and columns are certain to be known."""
     image = ImageContentItem(
-        codes.SCT.Source if hasattr(codes.SCT, "Source") else Code("260753009", "SCT", "Source"),
+        Code("260753009", "SCT", "Source"),
         header.SOPClassUID,
         header.SOPInstanceUID,
         relationship_type=_CONTAINS,

@@ -18,6 +18,8 @@ from cxrlens.serving.prediction import Prediction
 
 NAME = "cxrlens"
 
+_UNPAIRED = ("CHEST", "THORAX")  # parts of which there are no two, so that none is the left one
+
 
 @dataclass(frozen=True)
 class Maker:
@@ -61,6 +63,12 @@ class Maker:
         calibrated = "calibrated" if self.prediction.calibrated else "not calibrated"
         return uid_of("object", *self.source.key, self.model_hash, calibrated, *what)
 
+    @property
+    def map_key(self) -> tuple[str, ...]:
+        """What tells the maps of one image apart."""
+        shown = self.prediction.heat_map
+        return () if shown is None else (shown.label, shown.layer, shown.method)
+
     def common(self, kind: str, number: int, *what: str) -> dict[str, Any]:
         """Keyword arguments that highdicom's objects share.
 
@@ -84,8 +92,14 @@ class Maker:
             "transfer_syntax_uid": EXPLICIT,
         }
 
-    def stamped(self, dataset: Any) -> Any:
-        """The same object, with the names of people, and the time of making wherever it tells one."""
+    def stamped(self, dataset: Dataset) -> Dataset:
+        """The same object, with the names of people, the body part, and the time of making wherever it tells one."""
+        if dataset.Modality in ("OT", "PR"):  # the series of reports and segmentations has neither attribute
+            part = self.source.header.get("BodyPartExamined")
+            if part is not None:
+                dataset.BodyPartExamined = part
+            if part not in _UNPAIRED:
+                dataset.Laterality = self.source.header.get("Laterality")  # type 2C: blank where not known
         for name in ("PatientName", "ReferringPhysicianName"):
             setattr(dataset, name, self.source.header[name].value)
         day, clock = self.when.strftime("%Y%m%d"), self.when.strftime("%H%M%S")

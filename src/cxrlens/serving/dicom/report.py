@@ -1,8 +1,8 @@
 """Structured report of an answer: TID 1500 Measurement Report (PS3.16) as a Comprehensive SR (PS3.3 A.35.3).
 
-Everything that is said of the image stands in one measurement group (TID 1501). The group's Finding is the answer, and is
-there only where there is one; each probability is a number whose modifier tells the class it belongs to. A group for each
-class would make a program that passes over the numbers list all four as findings.
+Everything that is said of the image stands in one measurement group (TID 1501). The group's Finding is the answer, and
+is there only where there is one; each probability is a number whose modifier tells the class it belongs to. A group for
+each class would make a program that passes over the numbers list all four as findings.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def make_report(maker: Maker) -> Dataset:
     )
     if not judged:
         report.CompletionFlagDescription = f"{prediction.status}: see the comments"[:64]
-    return maker.stamped(report)  # type: ignore[no-any-return]
+    return maker.stamped(report)
 
 
 def _context(maker: Maker) -> ObservationContext:

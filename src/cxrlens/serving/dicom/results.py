@@ -17,13 +17,20 @@ from cxrlens.folders import write_atomically
 from cxrlens.radiograph import Radiograph
 from cxrlens.serving.dicom.capture import make_capture
 from cxrlens.serving.dicom.maker import Maker
+from cxrlens.serving.dicom.presentation import make_presentation
 from cxrlens.serving.dicom.report import make_report
+from cxrlens.serving.dicom.segmentation import make_segmentation
 from cxrlens.serving.dicom.source import read_source
 from cxrlens.serving.prediction import Prediction
 from cxrlens.sources.limits import DEFAULT_LIMITS, ReadLimits
 
 KINDS: Mapping[str, Callable[[Maker], Dataset | str]] = MappingProxyType(
-    {"report": make_report, "picture": make_capture}
+    {
+        "report": make_report,
+        "picture": make_capture,
+        "outline": make_presentation,
+        "region": make_segmentation,
+    }
 )
 """What makes each kind of object, or says why it is left out."""
 
@@ -71,7 +78,7 @@ def make_results(source: bytes | Dataset, prediction: Prediction, options: Resul
     """
     with pydicom.config.disable_value_validation():  # its warnings would print values, and a value may be a name
         image = read_source(source, options.film, options.limits)
-        maker = Maker(image, prediction, options.when or datetime.now())  # noqa: DTZ005 # local, as DICOM's times are
+        maker = Maker(image, prediction, options.when or datetime.now())  # local, as DICOM's times are
         results = Results()
         for kind in options.kinds:
             made = KINDS[kind](maker)

@@ -28,8 +28,8 @@ class Source:
     Args:
         dataset: as it came, pixels included.
         header: what results carry on of it (:func:`clean_header`).
-        film: the image as the model's reader shows it, on the grid of the stored pixels: rows and columns of the one are
-            rows and columns of the other, the reader turns and flips nothing. ``None`` where it cannot be decoded.
+        film: the image as the model's reader shows it, on the grid of the stored pixels: the reader turns and flips
+            nothing. ``None`` where it cannot be decoded.
         fault: why there is no film; blank where there is one.
     """
 
@@ -45,7 +45,7 @@ class Source:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells this image from others: its UID, and its polarity, since copies that were inverted keep the UID."""
+        """What tells this image from others: its UID, and its polarity, since inverted copies keep the UID."""
         return self.uid, str(self.header.PhotometricInterpretation)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cxrlens import RESEARCH_ONLY
-from cxrlens.serving.prediction import Prediction
+from cxrlens.serving.layers import DEEPEST
+from cxrlens.serving.prediction import HeatMap, Prediction
 
 BANNER = "RESEARCH USE ONLY – not for diagnosis"
 """Burned into the picture and laid over the film."""
@@ -15,6 +16,12 @@ def verdict(prediction: Prediction) -> str:
         return prediction.label
     words = {"not sure": "Not sure: no label is given", "refused": "Refused: the image was not judged"}
     return words.get(prediction.status, "The image could not be read")
+
+
+def map_in_words(heat_map: HeatMap) -> str:
+    """What was mapped, how and where in the network."""
+    deep = "" if heat_map.layer == DEEPEST else f", layer {heat_map.layer}"
+    return f"where the network looked for {heat_map.label} ({heat_map.method}{deep})"
 
 
 def set_in_words(prediction: Prediction) -> str:
@@ -31,7 +38,5 @@ def remarks(prediction: Prediction) -> list[str]:
     found += [f"Warning: {text}" for text in prediction.warnings]
     if prediction.probabilities is not None:
         found.append(f"Basis: {prediction.measured_on}")
-        found.append(
-            "The probabilities were calibrated" if prediction.calibrated else "The probabilities were not calibrated"
-        )
+        found.append(f"The probabilities were {'' if prediction.calibrated else 'not '}calibrated")
     return [*found, RESEARCH_ONLY]
