@@ -1,0 +1,79 @@
+"""What is looked at before an image is accepted: may it be answered at all? Its pixels are not decoded here."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from cxrlens.serving.dicom.maker import NAME
+
+CANNOT_UNDERSTAND = 0xC000
+DOES_NOT_MATCH = 0xA900
+OUT_OF_RESOURCES = 0xA700
+OTHER_INSTANCE = 0x0111
+"""Of PS3.4 table B.2-1, and "duplicate SOP instance" of PS3.7 section C.5.4."""
+
+_MAKER = "Manufacturer"
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_MALFORMED = (
+    InvalidDicomError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an object is not accepted.
+
+    Args:
+        status: for a C-STORE response.
+        reason: at most 64 characters (the length of an Error Comment), and nothing of the object's own values.
+    """
+
+    status: int
+    reason: str
+
+
+def refuse(data: bytes, sop_class: str, sop_instance: str) -> Refusal | None:
+    """Whether an object can be answered: a data set with pixels, of a study, that is what its sender calls it.
+
+    Whether there is a radiograph in it is not asked: broken pixels are answered with a report that says so.
+
+    Args:
+        data: the whole file, with file meta.
+        sop_class: as the sender calls it.
+        sop_instance: the same.
+
+    Returns:
+        ``None`` where it can.
+    """
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), specific_tags=[_MAKER, *_UIDS, *_PIXELS])
+        uids = {name: str(dataset.get(name) or "").strip() for name in _UIDS}
+        own = str(dataset.get(_MAKER) or "").strip() == NAME
+        has_pixels = any(name in dataset for name in _PIXELS)
+    except _MALFORMED:
+        return Refusal(CANNOT_UNDERSTAND, "the data set cannot be parsed")
+    if uids["SOPClassUID"] != sop_class or uids["SOPInstanceUID"] != sop_instance:
+        return Refusal(DOES_NOT_MATCH, "the data set is another object than the request names")
+    missing = next((name for name in _UIDS if not uids[name]), None)
+    if missing is not None:
+        return Refusal(DOES_NOT_MATCH, f"the data set has no {missing}")
+    if own:  # an archive that sends on what it gets would be answered with answers to answers
+        return Refusal(CANNOT_UNDERSTAND, "the object is a result that cxrlens made")
+    if not has_pixels:
+        return Refusal(CANNOT_UNDERSTAND, "the data set holds no image")
+    return None

@@ -1,0 +1,149 @@
+"""From an accepted image to its results: decoded, judged, written as DICOM objects; a few images at once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event, Thread
+
+from cxrlens.cores import usable_cores
+from cxrlens.errors import CxrlensError, UnreadableImageError
+from cxrlens.radiograph import Radiograph
+from cxrlens.serving.dicom.results import KINDS, ResultOptions, build_results, to_bytes
+from cxrlens.serving.node.queue import Queue
+from cxrlens.serving.node.states import Waiting
+from cxrlens.serving.node.tally import Tally, log
+from cxrlens.serving.prediction import Prediction
+from cxrlens.serving.predictor import Predictor
+from cxrlens.sources.reading import decode_radiograph
+
+AT_ONCE = 4
+"""Images judged together, on each thread."""
+
+MOST_ATTEMPTS = 4
+"""An image that a process began so often without ending it is given up: it may be what ends the process."""
+
+_UNNAMED = Path("image")
+_PAUSE_S = 5.0
+
+
+class Judge:
+    """Threads that take images from the queue and put their results there.
+
+    Args:
+        queue: of images.
+        predictor: of an exported model.
+        tally: what happened is counted there.
+        workers: threads; 0 takes one for each core this process may use.
+    """
+
+    def __init__(self, queue: Queue, predictor: Predictor, tally: Tally, workers: int = 0) -> None:
+        self._queue, self._predictor, self._tally = queue, predictor, tally
+        self._stopping = Event()
+        count = workers or usable_cores()
+        self._threads = [Thread(target=self._work, name=f"judge-{i}", daemon=True) for i in range(count)]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End what is begun, and return then."""
+        self._stopping.set()
+        self._queue.arrived.set()
+        for thread in self._threads:
+            thread.join()
+
+    def step(self) -> int:
+        """Judge a few images that wait; how many there were."""
+        images = self._queue.take(AT_ONCE)
+        if not images:
+            return 0
+        try:
+            answers = {}
+            for image, results in zip(images, self._answer(images), strict=True):
+                if isinstance(results, str):
+                    log.warning("an image cannot be answered: %s", results)
+                    self._tally.add("failed")
+                    self._queue.failed(image, results)
+                else:
+                    answers[image] = results
+            if answers:
+                self._queue.judged(answers)
+                self._tally.add("judged", len(answers))
+        except BaseException:
+            self._queue.give_back(images)
+            raise
+        return len(images)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self.step() and not self._stopping.is_set():
+                    self._queue.arrived.wait(0.5)
+            except (OSError, sqlite3.Error) as error:
+                log.error("results cannot be written (%s); next try in %.0f s", type(error).__name__, _PAUSE_S)
+                self._stopping.wait(_PAUSE_S)
+            except Exception as error:  # noqa: BLE001 # a thread that ends would leave the queue standing
+                log.error("judging failed (%s); next try in %.0f s", type(error).__name__, _PAUSE_S)
+                self._stopping.wait(_PAUSE_S)
+
+    def _answer(self, images: Sequence[Waiting]) -> list[list[bytes] | str]:
+        """The results of each image, the report first; or why there are none."""
+        sources: list[bytes | str] = [self._source(image) for image in images]
+        films = [_read(source) if isinstance(source, bytes) else None for source in sources]
+        judged = iter(self._judge([film for film in films if isinstance(film, Radiograph)]))
+        answers: list[list[bytes] | str] = []
+        for source, film in zip(sources, films, strict=True):
+            if isinstance(source, str):
+                answers.append(source)
+                continue
+            if isinstance(film, Radiograph):
+                answers.append(_objects(source, next(judged), film))
+            else:
+                assert film is not None
+                answers.append(_objects(source, self._predictor.unreadable(str(_UNNAMED), film), None))
+        return answers
+
+    def _source(self, image: Waiting) -> bytes | str:
+        if image.attempts >= MOST_ATTEMPTS:
+            return f"the node ended {image.attempts} times while it was judged"
+        try:
+            return self._queue.source(image)
+        except FileNotFoundError:  # somebody else was in the folder
+            return "its file is gone from the queue folder"
+
+    def _judge(self, films: Sequence[Radiograph]) -> list[Prediction]:
+        """Together; one by one where that fails, so that no image fails for another one."""
+        try:
+            return self._predictor.judge(films, cam=not self._predictor.network.no_maps)
+        except Exception as error:  # noqa: BLE001 # whatever a network raises for a picture that nobody foresaw
+            if len(films) > 1:
+                return [answer for film in films for answer in self._judge([film])]
+            fault = f"cannot be judged ({type(error).__name__})"
+            return [self._predictor.unreadable(str(_UNNAMED), UnreadableImageError(_UNNAMED, fault, "look at it"))]
+
+
+def _read(source: bytes) -> Radiograph | CxrlensError:
+    try:
+        return decode_radiograph(source, _UNNAMED)
+    except CxrlensError as error:
+        return error
+    except MemoryError:
+        return UnreadableImageError(_UNNAMED, "does not fit into memory", "shrink it")
+    except Exception as error:  # noqa: BLE001 # whatever a decoder raises for bytes that nobody foresaw
+        return UnreadableImageError(_UNNAMED, f"cannot be decoded ({type(error).__name__})", "export it again")
+
+
+def _objects(source: bytes, prediction: Prediction, film: Radiograph | None) -> list[bytes] | str:
+    """All objects; the report alone where the others cannot be made."""
+    fault = ""
+    for kinds in (tuple(KINDS), ("report",)):
+        try:
+            made = build_results(source, prediction, ResultOptions(kinds, film))
+            return [to_bytes(dataset) for dataset in made]
+        except Exception as error:  # noqa: BLE001 # headers hold whatever their makers put there
+            fault = error.fault if isinstance(error, CxrlensError) else type(error).__name__
+    return f"no report can be made ({fault})"
