@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from cxrlens.commands import node
 from cxrlens.commands.options import Run, console, finish
 
 Model = Annotated[Path, typer.Option(help="an exported model, or a run folder", show_default=False)]
@@ -89,3 +90,4 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line, in this order."""
     for command in (export, verify, predict, serve):
         app.command()(command)
+    node.register(app)
