@@ -67,8 +67,7 @@ def create_app(predictor: Predictor, options: ServerOptions | None = None) -> Fa
     app.include_router(about_routes(service))
     if PAGE.is_dir():
         app.mount("/static", StaticFiles(directory=PAGE))
-    classes = predictor.network.classes
-    app.openapi = lambda: describe(app, classes, token=bool(options.token))  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app, predictor.network, token=bool(options.token))  # type: ignore[method-assign]
     return app
 
 

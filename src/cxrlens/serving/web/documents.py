@@ -42,5 +42,6 @@ def dicom_zip(predictor: Predictor, result: Result, limits: ReadLimits) -> bytes
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
         for number, dataset in enumerate(datasets, 1):
             # Neither a name nor an identifier of the patient or of the study: file names travel far.
-            packed.writestr(zipfile.ZipInfo(f"{number}-{dataset.Modality}.dcm"), to_bytes(dataset))
+            name = zipfile.ZipInfo(f"{number}-{dataset.Modality}.dcm")
+            packed.writestr(name, to_bytes(dataset), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()

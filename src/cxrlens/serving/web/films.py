@@ -25,7 +25,7 @@ def kept_film(pixels: NDArray[np.float32]) -> NDArray[np.uint16]:
         scale = LONGEST / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-    return np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(65535)).astype(np.uint16)
+    return np.asarray(np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(65535)), dtype=np.uint16)
 
 
 def little_endian(film: NDArray[np.uint16]) -> bytes:
@@ -33,21 +33,22 @@ def little_endian(film: NDArray[np.uint16]) -> bytes:
     return film.astype("<u2", copy=False).tobytes()
 
 
-def heat_map(predictor: Predictor, result: Result, label: str) -> NDArray[np.float32]:
-    """Grad-CAM of a class on the grid of the kept film: (H, W) float32 in [0, 1].
+def heat_map(predictor: Predictor, result: Result, label: str, layer: str | None = None) -> NDArray[np.float32]:
+    """Where the network looked for a class, on the grid of the kept film: (H, W) float32 in [0, 1].
 
     Computed from the film as it is kept, so from 16 bits and at most 2048 pixels; of films within both it is what
     ``Predictor`` gives.
 
     Raises:
-        OptionError: the model was exported without maps.
+        OptionError: the model was exported without maps, or has no such layer.
     """
     assert result.film is not None
     film = Radiograph(as_floats(result.film))
     network = predictor.network
-    if result.maps is None:
-        result.maps = network.class_maps(network.preprocessing(film)[None])[0]
-    return heat_of(result.maps[network.classes.index(label)], network.preprocessing.placement(film))
+    output = network.layer_maps(layer).output
+    if output not in result.maps:
+        result.maps[output] = network.class_maps(network.preprocessing(film)[None], layer)[0]
+    return heat_of(result.maps[output][network.classes.index(label)], network.preprocessing.placement(film))
 
 
 def as_floats(film: NDArray[np.uint16]) -> NDArray[np.float32]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from cxrlens.serving.layers import DEEPEST
+from cxrlens.serving.network import Network
 from cxrlens.serving.web.problems import MEDIA_TYPE
 from cxrlens.serving.web.schema import ProblemDetails
 
@@ -55,12 +56,12 @@ _WHY = {
 }
 
 
-def describe(app: FastAPI, classes: Sequence[str], *, token: bool) -> dict[str, Any]:
+def describe(app: FastAPI, network: Network, *, token: bool) -> dict[str, Any]:
     """The whole description.
 
     Args:
         app: with all routes.
-        classes: of the model, which ``target`` may be.
+        network: whose classes ``target`` may be and whose layers ``layer``.
         token: whether calls must bear one.
     """
     if app.openapi_schema is None:
@@ -73,7 +74,7 @@ def describe(app: FastAPI, classes: Sequence[str], *, token: bool) -> dict[str, 
         parts[ProblemDetails.__name__] = ProblemDetails.model_json_schema()
         for path, operations in told["paths"].items():
             for operation in operations.values():
-                _mend(operation, classes)
+                _mend(operation, network)
                 if token and path.startswith(GUARDED):
                     operation["security"] = [{"token": []}]
         if token:
@@ -82,11 +83,13 @@ def describe(app: FastAPI, classes: Sequence[str], *, token: bool) -> dict[str, 
     return app.openapi_schema
 
 
-def _mend(operation: dict[str, Any], classes: Sequence[str]) -> None:
+def _mend(operation: dict[str, Any], network: Network) -> None:
     operation["operationId"] = operation["operationId"].partition("_v1")[0]
     for parameter in operation.get("parameters", ()):
         if parameter["name"] == "target":
-            parameter["schema"] = {"type": "string", "enum": list(classes)}
+            parameter["schema"] = {"type": "string", "enum": list(network.classes)}
+        if parameter["name"] == "layer":
+            parameter["schema"] = {"type": "string", "enum": [DEEPEST, *network.layers], "default": DEEPEST}
     responses = operation["responses"]
     if "application/json" in responses.get("422", {}).get("content", {}):
         responses["422"] = problems(422)[422]

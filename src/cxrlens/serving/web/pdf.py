@@ -7,6 +7,7 @@ import textwrap
 import threading
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,8 @@ from cxrlens.serving.web.results import Result
 
 _A4 = (8.27, 11.69)  # inches
 _PIXELS = 900  # of a picture's longer side on the page: 250 to an inch
+_TOP = 0.45  # of what lies below the verdict, as a share of the page
+_LINES = 17  # of the words that fit below the bars
 _INK, _SOFT, _BAR, _PALE, _WARN = "#1b2733", "#5a6673", "#2f6f9f", "#b9cfe0", "#8a3b12"
 _GATE = {"pass": "let the film pass", "repaired": "repaired the film, and that was judged", "refused": "refused it"}
 _ONE_AT_A_TIME = threading.Lock()  # the library's font caches are not made for threads
@@ -35,8 +38,9 @@ def pdf_page(predictor: Predictor, result: Result, label: str | None) -> bytes:
     assert result.film is not None
     film = as_floats(result.film)
     heat = None if label is None else heat_map(predictor, result, label)
+    method = "" if label is None else predictor.network.layer_maps().method
     with _ONE_AT_A_TIME:
-        return _draw(result.prediction, predictor, film, heat, label)
+        return _draw(result.prediction, predictor, film, heat, f"{method} for {label}")
 
 
 def _draw(
@@ -44,7 +48,7 @@ def _draw(
     predictor: Predictor,
     film: NDArray[np.float32],
     heat: NDArray[np.float32] | None,
-    label: str | None,
+    title: str,
 ) -> bytes:
     from matplotlib import rc_context
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -55,28 +59,37 @@ def _draw(
         FigureCanvasPdf(page)
         page.text(0.07, 0.955, "Chest radiograph, judged by a model", fontsize=15, weight="bold")
         page.text(0.07, 0.932, RESEARCH_ONLY, fontsize=9.5, weight="bold", color=_WARN)
-        _pictures(page, film, heat, label)
+        _pictures(page, film, heat, title)
         _verdict(page, prediction)
+        end = _TOP
         if prediction.probabilities is not None:
-            _bars(page, prediction)
-        _words(page, prediction, predictor)
+            end = _bars(page, prediction)
+        _words(page, prediction, predictor, end)
         buffer = io.BytesIO()
         about = {"Title": "Chest radiograph, judged by a model", "Subject": RESEARCH_ONLY, "Creator": "cxrlens"}
         page.savefig(buffer, format="pdf", metadata={**about, "Producer": None, "CreationDate": None})
     return buffer.getvalue()
 
 
-def _pictures(page: Any, film: NDArray[np.float32], heat: NDArray[np.float32] | None, label: str | None) -> None:
-    step = max(1, -(-max(film.shape) // _PIXELS))
-    shown = [(film[::step, ::step], "Film as it was judged")]
+def _pictures(page: Any, film: NDArray[np.float32], heat: NDArray[np.float32] | None, title: str) -> None:
+    film = _reduced(film)
+    shown: list[tuple[NDArray[Any], str]] = [(film, "Film as it was judged")]
     if heat is not None:
-        shown.append((overlay(film[::step, ::step], heat[::step, ::step]) / 255.0, f"Grad-CAM for {label}"))
-    for column, (picture, title) in enumerate(shown):
+        shown.append((overlay(film, _reduced(heat)), title))
+    for column, (picture, above) in enumerate(shown):
         axes = page.add_axes((0.07 + column * 0.44, 0.56, 0.42, 0.34))
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
-        axes.set_title(title, fontsize=9, loc="left", color=_INK)
+        axes.set_title(above, fontsize=9, loc="left", color=_INK)
         axes.set_anchor("NW")
         axes.set_axis_off()
+
+
+def _reduced(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Area means, so that fine structures do not turn into patterns."""
+    scale = _PIXELS / max(picture.shape)
+    if scale >= 1:
+        return picture
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def _verdict(page: Any, prediction: Prediction) -> None:
@@ -86,11 +99,13 @@ def _verdict(page: Any, prediction: Prediction) -> None:
         page.text(0.07, 0.503, _wrapped(f"because {prediction.reason}"), color=_WARN, va="top", linespacing=1.4)
 
 
-def _bars(page: Any, prediction: Prediction) -> None:
+def _bars(page: Any, prediction: Prediction) -> float:
+    """Returns where what comes below may begin."""
     assert prediction.probabilities is not None
     names, shares = list(prediction.probabilities), list(prediction.probabilities.values())
     inside = prediction.prediction_set
-    axes = page.add_axes((0.22, 0.33, 0.6, 0.035 * len(names)))
+    height = min(0.035 * len(names), 0.16)
+    axes = page.add_axes((0.22, _TOP - height, 0.6, height))
     colours = [_BAR if inside is None or name in inside else _PALE for name in names]
     axes.barh(range(len(names)), shares, color=colours, height=0.62)
     axes.set_xlim(0, 1)
@@ -103,7 +118,8 @@ def _bars(page: Any, prediction: Prediction) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     how = "calibrated" if prediction.calibrated else "not calibrated"
-    page.text(0.07, 0.315, f"Probabilities, {how}. {_set_in_words(inside)}", va="top")
+    page.text(0.07, _TOP - height - 0.012, f"Probabilities, {how}. {_set_in_words(inside)}", va="top")
+    return _TOP - height - 0.042
 
 
 def _set_in_words(inside: tuple[str, ...] | None) -> str:
@@ -112,7 +128,7 @@ def _set_in_words(inside: tuple[str, ...] | None) -> str:
     return f"Prediction set (dark bars): {', '.join(inside) if inside else 'empty, no class fits'}."
 
 
-def _words(page: Any, prediction: Prediction, predictor: Predictor) -> None:
+def _words(page: Any, prediction: Prediction, predictor: Predictor, top: float) -> None:
     told = [f"Warning: {warning}" for warning in prediction.warnings]
     if prediction.probabilities is not None:
         told.append(f"What stands behind the numbers: {prediction.measured_on}")
@@ -121,7 +137,10 @@ def _words(page: Any, prediction: Prediction, predictor: Predictor) -> None:
     network = predictor.network
     told.append(f"Model: {network.name}, SHA-256 of its weights {network.hash}")
     told.append(f"cxrlens {__version__}. The heat-map shows where the network looked, not where disease is.")
-    page.text(0.07, 0.285, "\n\n".join(_wrapped(line) for line in told), va="top", fontsize=8.5, linespacing=1.35)
+    said = "\n\n".join(_wrapped(line) for line in told)
+    if said.count("\n") > _LINES:
+        said = said.replace("\n\n", "\n")
+    page.text(0.07, top, said, va="top", fontsize=8.5 if said.count("\n") <= _LINES else 7, linespacing=1.35)
     page.text(0.07, 0.035, RESEARCH_ONLY, fontsize=8, color=_SOFT)
 
 

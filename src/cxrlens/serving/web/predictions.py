@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from cxrlens import RESEARCH_ONLY
+from cxrlens.serving.layers import DEEPEST
 from cxrlens.serving.web import films
 from cxrlens.serving.web.documents import dicom_zip
 from cxrlens.serving.web.openapi import BINARY, PDF, PNG, REQUEST_BODY, ZIP, problems
@@ -74,18 +75,20 @@ def prediction_routes(service: Service) -> APIRouter:
     async def cam(
         id: str,
         target: Target = None,
-        layer: Annotated[Literal["deepest"], Query(description="of the network")] = "deepest",
+        layer: Annotated[str, Query(description="one of the model's `layers`, or `deepest`")] = DEEPEST,
         kind: Annotated[Literal["overlay", "heat"], Query(description="over the film, or alone")] = "overlay",
         opacity: Annotated[float, Query(ge=0, le=1, description="of the overlay at its hottest place")] = 0.7,
     ) -> Response:
-        """Grad-CAM of a class, as a PNG on the grid of `pixels`: `overlay` in RGB, `heat` in 8-bit grey."""
+        """A map of a class, as a PNG on the grid of `pixels`: `overlay` in RGB, `heat` in 8-bit grey."""
         service.check_target(target)
+        service.check_layer(layer)
         result = service.results.get(id)
         film, label = _film(result), _explained(service, result, target)
-        title = f"Grad-CAM for {label}, model {service.predictor.network.hash[:12]}"
+        network = service.predictor.network
+        title = f"{network.layer_maps(layer).method} for {label}, model {network.hash[:12]}"
 
         def draw() -> bytes:
-            heat = films.heat_map(service.predictor, result, label)
+            heat = films.heat_map(service.predictor, result, label, layer)
             return films.heat_png(heat, title) if kind == "heat" else films.overlay_png(film, heat, opacity, title)
 
         return Response(await service.artist.draw(draw), media_type="image/png")

@@ -16,7 +16,7 @@ from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.web.options import Keep
 from cxrlens.serving.web.problems import Problem
 
-_SMALL = 4096  # bytes of an answer without its film
+_SMALL = 16_384  # bytes of an answer without its film, its maps among them
 _REMEMBERED = 10_000  # ids of what is gone, to tell "gone" from "never was"
 
 
@@ -29,7 +29,7 @@ class Result:
         film: (H, W) uint16, the film as it was judged, of [0, 1]·65535; ``None`` where there is no image.
         source: the uploaded DICOM file, for objects that refer to it; ``None`` for other files.
         target: the class that was asked for; ``None`` for the likeliest one.
-        maps: (K, h, w) float32 of every class, once somebody asked.
+        maps: (K, h, w) float32 of every class by the graph's output, once somebody asked.
         born: when, of the store's clock.
         id: unguessable.
     """
@@ -38,7 +38,7 @@ class Result:
     film: NDArray[np.uint16] | None = field(default=None, repr=False)
     source: bytes | None = field(default=None, repr=False)
     target: str | None = None
-    maps: NDArray[np.float32] | None = field(default=None, repr=False)
+    maps: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     born: float = 0.0
     id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 

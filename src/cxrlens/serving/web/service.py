@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from cxrlens.errors import OptionError, UnreadableImageError
 from cxrlens.serving.predictor import Predictor
 from cxrlens.serving.web.engine import Engine, Job, Judged
 from cxrlens.serving.web.metrics import Metrics
@@ -17,11 +18,9 @@ from cxrlens.serving.web.options import ServerOptions
 from cxrlens.serving.web.problems import Problem
 from cxrlens.serving.web.results import Result, Results
 from cxrlens.serving.web.uploads import Budget, Reader, Upload
+from cxrlens.sources.filetype import HEAD_BYTES, sniff
 
 T = TypeVar("T")
-
-LAYERS: tuple[str, ...] = ("deepest",)
-"""Layers that an exported model has maps of."""
 
 _DRAWN_AT_ONCE, _MAY_WAIT = 2, 64
 
@@ -65,7 +64,7 @@ class Service:
     @property
     def layers(self) -> tuple[str, ...]:
         """That heat-maps can be asked of."""
-        return () if self.predictor.network.no_maps else LAYERS
+        return self.predictor.network.layers
 
     async def predict(self, request: Request, target: str | None) -> list[Result]:
         """Read a request's files, judge them, remember what was said.
@@ -90,6 +89,15 @@ class Service:
         if target is not None and target not in classes:
             raise Problem(422, "unknown-class", f"the model does not know that class; use one of {', '.join(classes)}")
 
+    def check_layer(self, layer: str | None) -> None:
+        """:class:`Problem` 422 for a layer that the model has no maps of."""
+        network = self.predictor.network
+        if network.maps:
+            try:
+                network.layer_maps(layer)
+            except OptionError as error:
+                raise Problem(422, "unknown-layer", f"the model has no maps of that layer; {error.remedy}") from error
+
     def told_gauges(self) -> None:
         """Bring the gauges of what is kept up to date."""
         self.results.sweep()
@@ -101,9 +109,8 @@ class Service:
         together = asyncio.gather(*(job.answer for job in jobs))
         leaving = asyncio.ensure_future(_left(request))
         try:
-            await asyncio.wait(
-                {together, leaving}, timeout=self.options.deadline_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            either: set[asyncio.Future[Any]] = {together, leaving}
+            await asyncio.wait(either, timeout=self.options.deadline_s, return_when=asyncio.FIRST_COMPLETED)
             if together.done():
                 return list(together.result())
             if leaving.done():
@@ -121,7 +128,8 @@ class Service:
         if isinstance(answer, Problem):
             if files == 1:
                 raise answer
-            answer = Judged(self.predictor.unreadable(upload.name, answer_of(answer, upload.name)))
+            failed = UnreadableImageError(upload.name, "could not be judged", answer.detail)
+            answer = Judged(self.predictor.unreadable(upload.name, failed))
         if files == 1 and answer.film is None:
             raise no_image(upload, answer.prediction.reason)
         result = Result(answer.prediction, answer.film, upload.data if answer.dicom else None, target)
@@ -136,16 +144,7 @@ async def _left(request: Request) -> None:
         pass
 
 
-def answer_of(problem: Problem, name: str) -> Any:
-    """A problem with one of several files, as its row tells it."""
-    from cxrlens.errors import UnreadableImageError
-
-    return UnreadableImageError(name, "could not be judged", problem.detail)
-
-
 def no_image(upload: Upload, reason: str) -> Problem:
     """415 for what is no picture at all, 422 for a picture that cannot be read."""
-    from cxrlens.sources.filetype import HEAD_BYTES, sniff
-
     known = bool(sniff(upload.data[:HEAD_BYTES]))
     return Problem(422 if known or not upload.data else 415, "no-image", f"the file {reason}")
