@@ -28,7 +28,7 @@ def make_capture(maker: Maker) -> Dataset | str:
         return f"no picture: the image {source.fault or 'has no film'}"
     film = prediction.heat_map.pixels if prediction.heat_map is not None else source.film.pixels  # type: ignore[union-attr]
     pixels = draw_answer(prediction, film)
-    header = maker.evidence
+    header = maker.evidence()
     capture = SCImage(
         pixel_array=np.ascontiguousarray(pixels),
         photometric_interpretation="RGB",
@@ -72,7 +72,7 @@ def _derive(capture: Dataset, maker: Maker) -> None:
     capture.SourceImageSequence = [source_reference(header)]
     for name in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         if name in header:
-            capture[name] = header[name]
+            setattr(capture, name, header[name].value)
 
 
 def source_reference(header: Dataset) -> Dataset:

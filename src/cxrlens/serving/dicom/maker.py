@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -35,11 +34,10 @@ class Maker:
     prediction: Prediction
     when: datetime = field(default_factory=datetime.now)
 
-    @cached_property
     def evidence(self) -> Dataset:
         """The source's header without names of people: highdicom prints a warning that quotes a name of an old form.
-        :meth:`stamped` puts them in."""
-        nameless = copy(self.source.header)
+        :meth:`stamped` puts them in. A copy for each object, since highdicom hands elements on and not their values."""
+        nameless = deepcopy(self.source.header)
         nameless.PatientName = nameless.ReferringPhysicianName = None
         return nameless
 

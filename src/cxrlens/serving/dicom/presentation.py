@@ -28,7 +28,7 @@ _BOX = (0.01, 0.01, 0.7, 0.16)  # left, top, right, bottom of the text, as parts
 
 def make_presentation(maker: Maker) -> Dataset | str:
     """The presentation state, or why there is none."""
-    header, heat_map = maker.evidence, maker.prediction.heat_map
+    header, heat_map = maker.evidence(), maker.prediction.heat_map
     if header.get("SamplesPerPixel") != 1:
         return "no presentation state: the image is in colour"
     region = hot_region(maker.source, heat_map)

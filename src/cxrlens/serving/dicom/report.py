@@ -72,7 +72,7 @@ def make_report(maker: Maker) -> Dataset:
     content[0].ContentSequence = ContentSequence([*items[:begin], notice, image_library(header), *items[begin:]])
     judged = prediction.status in ("answered", "not sure")
     report = ComprehensiveSR(
-        evidence=[maker.evidence],
+        evidence=[maker.evidence()],
         content=content[0],
         is_complete=judged,
         is_final=False,

@@ -38,7 +38,7 @@ def make_segmentation(maker: Maker) -> Dataset | str:
         tracking_uid=maker.uid("tracked region", *maker.map_key),
     )
     made = Segmentation(
-        source_images=[maker.evidence],
+        source_images=[maker.evidence()],
         pixel_array=region[None].astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=[segment],
