@@ -75,7 +75,7 @@ def text(source: Dataset, name: str) -> str:
         value = value.decode("latin-1")
     if isinstance(value, (MultiValue, list, tuple)):
         value = "\\".join(str(each) for each in value)
-    return re.sub(r"[\x00-\x1f\x7f]", "", str(value)).strip()
+    return re.sub(r"[\x00-\x1f\x7f]", "", str(value)).strip().encode("utf-8", "replace").decode("utf-8")
 
 
 def number(source: Dataset, name: str) -> float | None:

@@ -17,6 +17,7 @@ from cxrlens.serving.prediction import Prediction
 
 NAME = "cxrlens"
 
+_TIMES = (("InstanceCreation", ""), ("Content", ""), ("PresentationCreation", ""), ("", "OfSecondaryCapture"))
 _UNPAIRED = ("CHEST", "THORAX")  # parts of which there are no two, so that none is the left one
 
 
@@ -101,14 +102,10 @@ class Maker:
         for name in ("PatientName", "ReferringPhysicianName"):
             setattr(dataset, name, self.source.header[name].value)
         day, clock = self.when.strftime("%Y%m%d"), self.when.strftime("%H%M%S")
-        for name in ("InstanceCreation", "Content"):
-            if f"{name}Date" in dataset:
-                setattr(dataset, f"{name}Date", day)
-                setattr(dataset, f"{name}Time", clock)
-        for name, value in (("DateOfSecondaryCapture", day), ("TimeOfSecondaryCapture", clock)):
-            if name in dataset:
-                setattr(dataset, name, value)
-        for name, value in (("PresentationCreationDate", day), ("PresentationCreationTime", clock)):
-            if name in dataset:
-                setattr(dataset, name, value)
+        for begins, ends in _TIMES:
+            if f"{begins}Date{ends}" in dataset:
+                setattr(dataset, f"{begins}Date{ends}", day)
+                setattr(dataset, f"{begins}Time{ends}", clock)
+        for item in dataset.get("ContributingEquipmentSequence", ()):
+            item.ContributionDateTime = day + clock
         return dataset

@@ -15,6 +15,7 @@ from highdicom.pr import (
 )
 from pydicom.dataset import Dataset
 
+from cxrlens.serving.dicom.header import text
 from cxrlens.serving.dicom.maker import Maker
 from cxrlens.serving.dicom.region import hot_region, outlines
 from cxrlens.serving.dicom.tables import carry_tables
@@ -29,7 +30,7 @@ _BOX = (0.01, 0.01, 0.7, 0.16)  # left, top, right, bottom of the text, as parts
 def make_presentation(maker: Maker) -> Dataset | str:
     """The presentation state, or why there is none."""
     header, heat_map = maker.evidence(), maker.prediction.heat_map
-    if header.get("SamplesPerPixel") != 1:
+    if header.get("SamplesPerPixel", 1) != 1:
         return "no presentation state: the image is in colour"
     region = hot_region(maker.source, heat_map)
     if isinstance(region, str):
@@ -54,8 +55,21 @@ def make_presentation(maker: Maker) -> Dataset | str:
         **maker.common("outline", 3, *maker.map_key),
     )
     carry_tables(state, maker.source.dataset)
+    state.DisplayedAreaSelectionSequence[0].PresentationPixelAspectRatio = _aspect(maker.source.dataset)
     state.ContentCreatorName = None
     return maker.stamped(state)
+
+
+def _aspect(source: Dataset) -> list[int]:
+    """Height to width of a pixel: as the image says, else from its spacing, else square."""
+    for name, parts in (("PixelAspectRatio", 1), ("PixelSpacing", 10000), ("ImagerPixelSpacing", 10000)):
+        try:
+            height, width = (round(float(part) * parts) for part in text(source, name).split("\\"))
+        except (ValueError, OverflowError):
+            continue
+        if height > 0 and width > 0:
+            return [1, 1] if height == width else [height, width]
+    return [1, 1]
 
 
 def _words(maker: Maker, heat_map: HeatMap) -> str:

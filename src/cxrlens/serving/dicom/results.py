@@ -12,15 +12,16 @@ from types import MappingProxyType
 import pydicom
 from pydicom.dataset import Dataset
 
-from cxrlens.errors import OptionError
+from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.folders import write_atomically
 from cxrlens.radiograph import Radiograph
 from cxrlens.serving.dicom.capture import make_capture
+from cxrlens.serving.dicom.errors import DicomSourceError
 from cxrlens.serving.dicom.maker import Maker
 from cxrlens.serving.dicom.presentation import make_presentation
 from cxrlens.serving.dicom.report import make_report
 from cxrlens.serving.dicom.segmentation import make_segmentation
-from cxrlens.serving.dicom.source import read_source
+from cxrlens.serving.dicom.source import NAME, read_source
 from cxrlens.serving.prediction import Prediction
 from cxrlens.sources.limits import DEFAULT_LIMITS, ReadLimits
 
@@ -81,12 +82,25 @@ def make_results(source: bytes | Dataset, prediction: Prediction, options: Resul
         maker = Maker(image, prediction, options.when or datetime.now())  # local, as DICOM's times are
         results = Results()
         for kind in options.kinds:
-            made = KINDS[kind](maker)
+            made = _made(kind, maker)
             if isinstance(made, str):
                 results.left_out[kind] = made
             else:
                 results.datasets.append(made)
     return results
+
+
+def _made(kind: str, maker: Maker) -> Dataset | str:
+    """One object. What a header breaks in ways that nobody foresaw costs that object, or is an error of one line."""
+    try:
+        return KINDS[kind](maker)
+    except CxrlensError:
+        raise
+    except Exception as error:  # highdicom raises nearly anything for values that it did not expect
+        fault = f"has a header of which no {kind} can be made ({type(error).__name__})"
+        if kind == "report":  # without it there is no answer at all
+            raise DicomSourceError(str(NAME), fault, "export it from the archive again") from error
+        return f"no {kind}: the image {fault}"
 
 
 def build_results(

@@ -46,5 +46,13 @@ def make_segmentation(maker: Maker) -> Dataset | str:
         content_description=f"Research only: where the network looked for {heat_map.label}"[:64],
         **maker.common("region", 4, *maker.map_key),
     )
+    _name_dimensions(made, maker.uid("dimensions", *maker.map_key))
     made.PatientOrientation = maker.source.header.get("PatientOrientation")
     return maker.stamped(made)
+
+
+def _name_dimensions(made: Dataset, uid: str) -> None:
+    """highdicom draws a random UID, and the same answer would be another object each time."""
+    for sequence in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
+        for item in made.get(sequence, ()):
+            item.DimensionOrganizationUID = uid

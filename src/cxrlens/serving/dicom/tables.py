@@ -31,7 +31,7 @@ def carry_tables(state: Dataset, source: Dataset) -> None:
         item.ModalityLUTType = text(modality[0], "ModalityLUTType") or "US"
         state.ModalityLUTSequence = [item]
     elif slope is not None and intercept is not None:
-        state.RescaleSlope, state.RescaleIntercept = source.RescaleSlope, source.RescaleIntercept
+        state.RescaleSlope, state.RescaleIntercept = _decimal(slope), _decimal(intercept)
         state.RescaleType = text(source, "RescaleType") or "US"
     voi = _voi(source)
     if voi is not None:
@@ -56,13 +56,18 @@ def _voi(source: Dataset) -> Dataset | None:
     centre, width = number(source, "WindowCenter"), number(source, "WindowWidth")
     if centre is None or width is None or width <= 0:
         return None
-    item.WindowCenter, item.WindowWidth = f"{centre:.10g}"[:16], f"{width:.10g}"[:16]
+    item.WindowCenter, item.WindowWidth = _decimal(centre), _decimal(width)
     function = text(source, "VOILUTFunction")
     if function in _FUNCTIONS:
         if width < 1 and function == "LINEAR":
             return None
         item.VOILUTFunction = function
     return item
+
+
+def _decimal(value: float) -> str:
+    """A number of at most 16 letters (DS)."""
+    return f"{value:.10g}"[:16]
 
 
 def _table(given: Dataset, source: Dataset) -> Dataset:
