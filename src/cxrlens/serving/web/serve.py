@@ -9,11 +9,16 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cxrlens import RESEARCH_ONLY
 from cxrlens.errors import OptionError
 from cxrlens.serving.predictor import Predictor
 from cxrlens.serving.web.options import ServerOptions
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
 
 _BACKLOG = 1024
 
@@ -32,20 +37,33 @@ def serve(predictor: Predictor, options: ServerOptions) -> None:
         OptionError: the port is taken, the address is not this machine's, or the web framework is not installed.
     """
     try:
-        import uvicorn
-
         from cxrlens.serving.web.app import create_app
-        from cxrlens.serving.web.protocol import TimedProtocol
     except ImportError as error:
         raise OptionError("serve", f"needs the web framework ({error})", "pip install 'cxrlens[serve]'") from error
     listener = listen(options)
     port = listener.getsockname()[1]
     quiet_logs()
-    app = create_app(predictor, replace(options, port=port))
-    TimedProtocol.headers_s = options.limits.idle_s
+    server = make_server(create_app(predictor, replace(options, port=port)), options)
+    what = f"{predictor.network.name} ({predictor.network.hash[:12]})"
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    sys.stdout.write(f"cxrlens serves {what} at http://{shown}:{port} - {RESEARCH_ONLY}\n")
+    sys.stdout.flush()
+    signal.signal(signal.SIGTERM, _asked_to_stop)  # uvicorn sends the signal again when it has finished
+    server.run(sockets=[listener])
+
+
+def make_server(app: FastAPI, options: ServerOptions) -> uvicorn.Server:
+    """What speaks HTTP for the application: one process, for there is one model, and it has threads of its own."""
+    import uvicorn
+
+    from cxrlens.serving.web.protocol import TimedProtocol
+
+    class Protocol(TimedProtocol):
+        headers_s = options.limits.idle_s
+
     config = uvicorn.Config(
         app,
-        http=TimedProtocol,
+        http=Protocol,
         ws="none",
         log_config=None,
         access_log=False,  # it would write paths and query strings
@@ -54,13 +72,7 @@ def serve(predictor: Predictor, options: ServerOptions) -> None:
         timeout_keep_alive=15,
         timeout_graceful_shutdown=int(options.deadline_s) + 5,
     )
-    network = predictor.network
-    shown = f"[{options.host}]" if ":" in options.host else options.host
-    what = f"{network.name} ({network.hash[:12]})"
-    sys.stdout.write(f"cxrlens serves {what} at http://{shown}:{port} - {RESEARCH_ONLY}\n")
-    sys.stdout.flush()
-    signal.signal(signal.SIGTERM, _asked_to_stop)  # uvicorn sends the signal again when it has finished
-    uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)
 
 
 def listen(options: ServerOptions) -> socket.socket:
