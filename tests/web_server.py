@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ NAME = "Nachtigall^Philomena"
 TOKEN = "0123456789abcdef-token"
 
 
+@cache
 def film(number: int = 0, size: int = 128) -> bytes:
     """A synthetic radiograph as a PNG of eight bits."""
     return encode_png(to_samples(phantoms(number + 1, size)[number].pixels, 8))

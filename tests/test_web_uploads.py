@@ -1,0 +1,312 @@
+"""What comes in: limits before memory is taken, slow and endless uploads, hostile files, and never the disk."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+import cxrlens
+from cxrlens.serving.predictor import Predictor
+from cxrlens.serving.web.options import MIB, Limits
+from cxrlens.serving.web.uploads import clean_name
+from web_server import answer_on, as_process, dicom, eventually, film, on_a_port, plugged, small
+
+
+@pytest.fixture(scope="module")
+def predictor(exported: Path) -> Predictor:
+    return cxrlens.load(exported, threads=1)
+
+
+@pytest.fixture(scope="module")
+def api(predictor: Predictor) -> Iterator[httpx.Client]:
+    """With limits that a test reaches quickly."""
+    with on_a_port(predictor, limits=small(max_files=5, max_pixels=400 * 400, idle_s=0.5, upload_s=1.5)) as asking:
+        yield asking
+
+
+def kind(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return answer.status_code, answer.json()["type"].removeprefix("urn:cxrlens:problem:")
+
+
+def test_one_file_and_a_whole_request_have_their_limits(api: httpx.Client):
+    assert kind(api.post("/v1/predictions", content=b"x" * 200_001)) == (413, "too-large")
+    assert kind(api.post("/v1/predictions", content=b"x" * 200_000)) == (415, "no-image")
+    large, fits = ("files", ("a", b"x" * 200_001)), ("files", ("a", b"x" * 150_000))
+    assert kind(api.post("/v1/predictions", files=[large])) == (413, "too-large")
+    assert kind(api.post("/v1/predictions", files=[fits] * 3)) == (413, "too-large")
+    assert api.post("/v1/predictions", files=[fits] * 2).status_code == 200
+    assert "limit of 200000 bytes" in api.post("/v1/predictions", content=b"x" * 200_001).json()["detail"]
+    assert api.service.budget.held == 0
+
+
+def test_a_thousand_files_at_once_are_one_clear_answer(predictor: Predictor):
+    with on_a_port(predictor) as api:
+        many = [("files", (f"{i}.png", film(0, 64))) for i in range(1000)]
+        answer = api.post("/v1/predictions", files=many)
+        assert kind(answer) == (413, "too-many-files")
+        assert "64 files" in answer.json()["detail"]
+        assert api.post("/v1/predictions", files=many[:64]).status_code == 200
+        assert len(api.service.results) == 64
+
+
+def test_two_gigabytes_that_are_announced_are_refused_before_a_byte_is_sent(api: httpx.Client):
+    with plugged(api) as raw:
+        raw.sendall(b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2147483648\r\n"
+                    b"Expect: 100-continue\r\n\r\n")  # fmt: skip
+        start = time.monotonic()
+        said = raw.recv(65536)
+        assert time.monotonic() - start < 5
+    assert said.startswith(b"HTTP/1.1 413")
+    assert b"100 Continue" not in said
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_two_gigabytes_that_are_really_streamed_take_no_memory(exported: Path, form: bool):
+    chunk = os.urandom(MIB)
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="f.png"\r\n\r\n' if form else b""
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield head
+        for _ in range(2048):
+            sent += len(chunk)
+            yield chunk
+
+    kinds = {"Content-Type": "multipart/form-data; boundary=b"} if form else {}
+    with as_process(exported) as (process, address, _said):
+        film_sent = httpx.post(f"{address}/v1/predictions", content=film(0), trust_env=False, timeout=60)
+        assert film_sent.status_code == 200
+        before = memory(process.pid)
+        try:
+            answer = httpx.post(
+                f"{address}/v1/predictions", content=endless(), headers=kinds, trust_env=False, timeout=60
+            )
+            assert kind(answer) == (413, "too-large")
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            pass  # the server hung up while we were still sending; it may
+        assert memory(process.pid) - before < 3 * 64 * MIB, "the limit of one file, with what is in transit"
+        again = httpx.post(f"{address}/v1/predictions", content=film(0), trust_env=False, timeout=60)
+        assert again.status_code == 200
+    assert sent > 64 * MIB
+
+
+def memory(process: int) -> int:
+    """The highest resident size so far, in bytes."""
+    status = Path(f"/proc/{process}/status")
+    if not status.is_file():
+        pytest.skip("needs /proc to see another process's memory")
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) * 1024
+
+
+def test_a_client_that_is_refused_while_it_sends_still_learns_why(api: httpx.Client):
+    with plugged(api) as raw:
+        raw.sendall(b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n")
+        for _ in range(20):
+            raw.sendall(b"x" * 50_000)
+        said = answer_on(raw)
+    assert said.startswith(b"HTTP/1.1 413")
+    assert b"too-large" in said
+
+
+@pytest.mark.parametrize("pause", [None, 0.2], ids=["stalls", "trickles"])
+def test_a_slow_upload_is_given_up(api: httpx.Client, pause: float | None):
+    with plugged(api) as raw:
+        raw.sendall(b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nabc")
+        stop = threading.Event()
+
+        def trickle() -> None:
+            while pause is not None and not stop.wait(pause):
+                try:
+                    raw.send(b"x")
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        start = time.monotonic()
+        said = raw.recv(65536)
+        took = time.monotonic() - start
+        stop.set()
+        thread.join()
+    assert said.startswith(b"HTTP/1.1 408")
+    assert b"slow-upload" in said
+    assert took < (1.4 if pause is None else 4)
+    assert eventually(lambda: api.service.budget.held == 0)
+
+
+@pytest.mark.parametrize("part", [b"", b"GET /health HTTP/1.1\r\nHo"], ids=["silent", "half a header"])
+def test_a_connection_without_a_request_is_given_up(api: httpx.Client, part: bytes):
+    with plugged(api) as raw:
+        raw.sendall(part)
+        start = time.monotonic()
+        assert answer_on(raw) == b""
+        assert time.monotonic() - start < 4
+
+
+def test_a_second_request_on_a_connection_may_not_dawdle_either(api: httpx.Client):
+    with plugged(api) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in raw.recv(65536)
+        raw.sendall(b"GET /health HT")
+        start = time.monotonic()
+        assert answer_on(raw) == b""
+        assert time.monotonic() - start < 4
+
+
+def test_headers_without_end_are_refused(api: httpx.Client):
+    with plugged(api) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"A: " + b"x" * 200_000)
+        assert b"HTTP/1.1 400" in answer_on(raw)
+
+
+def test_all_uploads_together_have_a_limit(predictor: Predictor):
+    limits = Limits(max_bytes=100_000, max_body=100_000, in_flight=150_000, idle_s=20)
+    with on_a_port(predictor, limits=limits) as api, plugged(api) as raw:
+        raw.sendall(
+            b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n" + b"x" * 90_000
+        )
+        assert eventually(lambda: api.service.budget.held == 90_000)
+        answer = api.post("/v1/predictions", content=b"x" * 90_000)
+        assert kind(answer) == (503, "busy")
+        assert answer.headers["retry-after"] == "2"
+        raw.close()
+        assert eventually(lambda: api.service.budget.held == 0)
+        assert api.post("/v1/predictions", content=film(0)).status_code == 200
+
+
+def test_a_compressed_request_is_not_unpacked(api: httpx.Client):
+    packed = zlib.compress(b"\0" * 10_000_000)
+    answer = api.post("/v1/predictions", content=packed, headers={"Content-Encoding": "deflate"})
+    assert kind(answer) == (415, "content-encoding")
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A header that promises so many pixels, and a few bytes of them."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+GREY = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1)))
+
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8))
+
+HOSTILE = {
+    "text": b"a,b,c\n1,2,3\n",
+    "page of an error": b"<!DOCTYPE html><html>404</html>",
+    "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+    "archive": b"PK\x03\x04" + b"\0" * 40,
+    "pdf": b"%PDF-1.7\n",
+    "svg that loads": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
+    "one byte": b"\x89",
+    "nothing": b"",
+    "zeros": b"\0" * 5000,
+    "bomb png": png_of(50_000, 50_000),
+    "one pixel too many": saved(Image.new("L", (401, 400)), "PNG"),
+    "no pixels": png_of(0, 7),
+    "torn png": saved(NOISE, "PNG")[:2000],
+    "torn jpeg": saved(NOISE, "JPEG")[:1000],
+    "torn tiff": saved(GREY, "TIFF")[:90],
+    "animation": saved(GREY, "GIF", save_all=True, append_images=[GREY.transpose(Image.Transpose.ROTATE_90)]),
+    "pages": saved(GREY, "TIFF", save_all=True, append_images=[GREY]),
+    "gif frame of 179 million pixels": b"GIF89a" + b"\x00" * 7 + b"," + b"\x00" * 5 + b"\x0c\x00\xe4",
+    "dicom of many frames": dicom(0, 64, NumberOfFrames=40),
+    "dicom of huge size": dicom(0, 64, Rows=60_000, Columns=60_000),
+    "dicom of no size": dicom(0, 64, Rows=0),
+    "dicom torn": dicom(0, 64)[:-3000],
+    "dicom head alone": b"\0" * 128 + b"DICM",
+    "dicom of a colour table": dicom(0, 64, PhotometricInterpretation="PALETTE COLOR"),
+    "dicom without bits": dicom(0, 64, BitsAllocated=7),
+    "dicom of an endless sequence": b"\0" * 128 + b"DICM" + b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff" * 3000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_line_alone_and_a_row_among_others(api: httpx.Client, name: str):
+    alone = api.post("/v1/predictions", content=HOSTILE[name])
+    assert alone.status_code in (415, 422), alone.text
+    assert kind(alone)[1] == "no-image"
+    assert "\n" not in alone.json()["detail"]
+    parts = [("files", ("a.png", film(0, 64))), ("files", ("b.png", HOSTILE[name])), ("files", ("c.png", film(1, 64)))]
+    rows = api.post("/v1/predictions", files=parts).json()["predictions"]
+    assert [row["status"] == "error" for row in rows] == [False, True, False]
+    assert api.get("/metrics").text.count("cxrlens_faults_total 0.0") == 1, "foreseen, not caught by a net"
+
+
+def test_a_film_at_the_limit_of_pixels_is_taken(api: httpx.Client):
+    answer = api.post("/v1/predictions", content=saved(Image.new("L", (400, 400), 90), "PNG"))
+    assert answer.json()["predictions"][0]["status"] == "refused", "blank, yet read"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("film.png", "film.png"),
+        ("../../etc/passwd", "passwd"),
+        (r"C:\Users\me\film.dcm", "film.dcm"),
+        ("a\x1b[31mred\r\n.png", "a[31mred.png"),
+        ("a\u202egnp.exe", "agnp.exe"),
+        ("", "upload"),
+        ("/", "upload"),
+        ("x" * 5000, "x" * 200),
+        ("Röntgen 雪.png", "Röntgen 雪.png"),
+    ],
+)
+def test_a_name_is_said_back_without_what_could_be_obeyed(given: str, kept: str):
+    assert clean_name(given) == kept
+
+
+def test_nothing_is_written_to_the_disk(exported: Path, tmp_path: Path):
+    """The process may write no file of a byte or more (RLIMIT_FSIZE), its own output apart, which is a pipe."""
+    import subprocess
+
+    from web_server import CXRLENS
+
+    def no_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    known = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
+    command = [CXRLENS, "serve", "--model", exported, "--port", "0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=known, cwd=tmp_path, preexec_fn=no_files
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        address = "http://" + line.partition("http://")[2].split()[0]
+        large = saved(Image.fromarray(np.random.default_rng(0).integers(0, 255, (1500, 1500), np.uint8)), "PNG")
+        assert len(large) > 2 * MIB, "beyond what a form parser keeps in memory"
+        parts = [("files", ("a.png", large)), ("files", ("b.dcm", dicom(0, 1100)))]
+        with httpx.Client(base_url=address, trust_env=False, timeout=60) as asking:
+            rows = asking.post("/v1/predictions", files=parts).json()["predictions"]
+            assert "error" not in [row["status"] for row in rows]
+            assert asking.post("/v1/predictions", content=large).status_code == 200
+            for row in rows:
+                assert asking.get(f"/v1/predictions/{row['id']}/pixels").status_code == 200
+            assert asking.get(f"/v1/predictions/{rows[1]['id']}/dicom").status_code == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size] == []
