@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from cxrlens import RESEARCH_ONLY, __version__
@@ -22,13 +20,14 @@ from cxrlens.gate.gate import Gate
 from cxrlens.gate.network import GateNetwork
 from cxrlens.gate.saved import gate_path, load_gate
 from cxrlens.gate.spaces import SPACES
-from cxrlens.model import LoadedModel, cam_layers, load_model
-from cxrlens.preprocessing import to_model_input
-from cxrlens.serving.folder import CARD, CLOUDS, FORMAT, GATE, KIND, MANIFEST, MODEL, ModelFolder, described
+from cxrlens.model import LoadedModel, load_model
+from cxrlens.serving.folder import CARD, CLOUDS, FORMAT, GATE, KIND, LAYERS, MANIFEST, MODEL, ModelFolder, described
 from cxrlens.serving.gating import PARTS
-from cxrlens.serving.golden import TOLERANCE, expectation, write_golden, write_images
+from cxrlens.serving.golden import TOLERANCE, apart_by_image, expectation, maps_agree, write_golden, write_images
+from cxrlens.serving.layers import LayerMaps
 from cxrlens.serving.network import load_network
 from cxrlens.serving.predictor import softmax
+from cxrlens.serving.reference import by_torch
 from cxrlens.serving.run_model import sources_of
 from cxrlens.serving.versions import versions
 from cxrlens.sources.reading import read_radiograph
@@ -90,7 +89,7 @@ def _write(
 ) -> dict[str, Any]:
     graphs = _graphs()
     calibration, gate = parts
-    graph, without_maps = graphs.model_graph(model)
+    graph = graphs.model_graph(model)
     told = {
         "format": FORMAT,
         "name": model.name,
@@ -99,14 +98,18 @@ def _write(
         "weights_sha256": model.hash,
         "calibration": None if calibration is None else calibration.to_dict(),
         "measured_on": about.measured_on,
-        "no_class_maps": without_maps,
+        "no_class_maps": graph.no_maps,
+        "layers": [maps.to_dict() for maps in graph.maps],
     }
-    graphs.set_metadata(graph, {"cxrlens": _text(told), "notice": RESEARCH_ONLY})
-    write_atomically(root / MODEL, graph.SerializeToString())
+    graphs.set_metadata(graph.proto, {"cxrlens": _text(told), "notice": RESEARCH_ONLY})
+    write_atomically(root / MODEL, graph.proto.SerializeToString())
+    if graph.layers is not None:
+        graphs.set_metadata(graph.layers, {"notice": RESEARCH_ONLY})
+        write_atomically(root / LAYERS, graph.layers.SerializeToString())
     if gate is not None:
         _write_gate(root, gate, graphs)
     names = write_images(root)
-    expected, difference = _compared(root, names, model, without_maps == "")
+    expected, difference = _compared(root, names, model, graph.maps)
     if gate is not None:
         for name, values in zip(names, expected, strict=True):
             values["gate"] = gate.judge(read_radiograph(root / name)).status
@@ -122,7 +125,9 @@ def _write(
         "synthetic": about.synthetic,
         "calibrated": calibration is not None,
         "gate": gate is not None,
-        "heat_maps": "Grad-CAM of every class, computed in the graph" if not without_maps else f"none: {without_maps}",
+        "heat_maps": _said_of_maps(graph.maps, graph.no_maps),
+        "layers": [maps.name for maps in graph.maps],
+        "layers_left_out": dict(graph.left_out),
         "parity": difference,
         "openvino_int8": None if about.quantise is None else about.quantise(root),
         "cxrlens": __version__,
@@ -161,43 +166,35 @@ def _write_gate(root: Path, gate: Gate, graphs: Any) -> None:
 
 
 def _compared(
-    root: Path, names: list[str], model: LoadedModel, maps: bool
+    root: Path, names: list[str], model: LoadedModel, maps: Sequence[LayerMaps]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What torch says of the golden images, and how far the graph departs from it on them and on noise."""
     frames = np.stack([model.preprocessing(read_radiograph(root / name)) for name in names])
     noise = np.random.default_rng(0).integers(0, 256, (8, model.size, model.size), dtype=np.uint8)
     shown = np.concatenate([frames, noise])
-    probabilities, heat = _by_torch(model, shown)
+    probabilities, heats = by_torch(model, shown, maps)
     write_json(root / MANIFEST, {"kind": KIND, "format": FORMAT, "files": described(root)})  # to read it as users do
     network = load_network(ModelFolder(root), threads=1)
     difference = float(np.abs(softmax(network(shown).logits) - probabilities).max())
-    apart = float(np.abs(network.class_maps(shown) - heat).max() / max(float(heat.max()), 1e-12)) if maps else 0.0
-    if not (difference < TOLERANCE and apart < 1e-3):  # also true for NaN
-        fault = f"gives other figures exported (probabilities differ by {difference:.1e}, heat-maps by {apart:.1e})"
+    apart = {name: apart_by_image(network.class_maps(shown, name), heat) for name, heat in heats.items()}
+    worst = max((float(each.max()) for each in apart.values()), default=0.0)
+    if not (difference < TOLERANCE and all(maps_agree(each) for each in apart.values())):  # also true for NaN
+        fault = f"gives other figures exported (probabilities differ by {difference:.1e}, heat-maps by {worst:.1e})"
         raise RunError(model.name, fault, "this is a fault of cxrlens or of the exporter: report it with the versions")
-    rows = zip(frames, probabilities, heat, strict=False)
-    expected = [expectation(frame, shares, of_image if maps else None) for frame, shares, of_image in rows]
+    expected = [
+        expectation(frame, probabilities[i], {layer: heat[i] for layer, heat in heats.items()})
+        for i, frame in enumerate(frames)
+    ]
     meaning = "of a probability, ONNX against torch, on the golden images and on noise"
     figures = {"images": len(shown), "largest_difference": difference, "meaning": meaning}
-    return expected, {**figures, "largest_map_difference": apart if maps else None}
+    return expected, {**figures, "largest_map_difference": worst if maps else None}
 
 
-def _by_torch(model: LoadedModel, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Probabilities (n, K) and Grad-CAM of every class (n, K, h, w) by torch's own gradients: the reference."""
-    seen: list[torch.Tensor] = []
-    deepest = cam_layers(model.module)[-1][1]
-    hook = deepest.register_forward_hook(lambda _, __, output: seen.append(output))
-    try:
-        with torch.enable_grad():
-            logits = model.module(torch.from_numpy(to_model_input(frames)).requires_grad_())
-    finally:
-        hook.remove()
-    found = []
-    for k in range(len(model.classes)):
-        slopes = torch.autograd.grad(logits[:, k].sum(), seen[0], retain_graph=True)[0]
-        found.append((slopes.mean(dim=(2, 3), keepdim=True) * seen[0]).sum(dim=1).relu())
-    probabilities = torch.softmax(logits.detach().double(), dim=1).numpy()
-    return probabilities, torch.stack(found, dim=1).detach().numpy()
+def _said_of_maps(maps: Sequence[LayerMaps], no_maps: str) -> str:
+    if no_maps:
+        return f"none: {no_maps}"
+    further = f"; further ones: {', '.join(each.name for each in maps[1:])}" if len(maps) > 1 else ""
+    return f"{maps[0].method} of every class at {maps[0].name}, computed in the graph{further}"
 
 
 def _check_target(out: Path) -> None:

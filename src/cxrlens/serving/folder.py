@@ -18,6 +18,7 @@ KIND = "cxrlens model"
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
+LAYERS = "layers.onnx"
 GATE, CLOUDS = "gate.onnx", "gate.safetensors"
 GOLDEN = "golden/golden.json"
 INT8 = "openvino/int8.xml"

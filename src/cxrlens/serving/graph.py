@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import onnx
 import torch
@@ -16,7 +17,8 @@ from cxrlens.gate.look import SIDE
 from cxrlens.gate.network import GateNetwork
 from cxrlens.model import LoadedModel, cam_layers
 from cxrlens.model.network import head_name
-from cxrlens.serving.class_maps import UnknownOperatorError, add_class_maps
+from cxrlens.serving.class_maps import add_class_maps
+from cxrlens.serving.layers import MAPS, LayerMaps, hires_of
 
 OPSET = 18
 """Version of ONNX's operators: read by every onnxruntime since 1.14 (2023)."""
@@ -28,51 +30,83 @@ OUTPUTS = ("logits", "penultimate", "deep", "activations")
 """(B, K); (B, D) input of the last dense layer; (B, C) means over place and (B, C, h, w) of the deepest block."""
 
 
+@dataclass(frozen=True)
+class ModelGraph:
+    """A network as ONNX.
+
+    Args:
+        proto: with :data:`OUTPUTS`, and the maps of the deepest layer.
+        layers: the same network with the other maps for outputs; ``None`` where there are none.
+        maps: all heat-maps, the deepest layer's first.
+        no_maps: why there are none; blank where there are.
+        left_out: by name, why the maps of a further layer are not among them.
+    """
+
+    proto: onnx.ModelProto
+    layers: onnx.ModelProto | None
+    maps: tuple[LayerMaps, ...]
+    no_maps: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
 class _Watched(nn.Module):
-    """The network, with what its last dense layer sees and what its deepest convolutional block gives."""
+    """The network, with what its last dense layer sees and what its convolutional blocks give."""
 
     def __init__(self, model: LoadedModel) -> None:
         super().__init__()
         self.module = model.module
         self._last = [model.module.get_submodule(head_name(model.module))]  # in lists, so as not to be counted twice
-        self._deepest = [cam_layers(model.module)[-1][1]]
+        self._blocks = [block for _, block in reversed(cam_layers(model.module))]
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The tensors of :data:`OUTPUTS`."""
-        seen: dict[str, Tensor] = {}
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """The tensors of :data:`OUTPUTS`, then (B, C, h, w) of the further blocks, deep to shallow."""
+        seen: dict[nn.Module | str, Tensor] = {}
 
         def before(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             seen["penultimate"] = inputs[0].flatten(1)
 
-        def after(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-            seen["activations"] = output
+        def after(block: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+            seen[block] = output
 
         hooks = [
             self._last[0].register_forward_pre_hook(before),
-            self._deepest[0].register_forward_hook(after),
+            *(block.register_forward_hook(after) for block in self._blocks),
         ]
         try:
             logits = self.module(pixels)
         finally:
             for hook in hooks:
                 hook.remove()
-        return logits, seen["penultimate"], seen["activations"].mean(dim=(2, 3)), seen["activations"]
+        activations, *others = (seen[block] for block in self._blocks)
+        return logits, seen["penultimate"], activations.mean(dim=(2, 3)), activations, *others
 
 
-def model_graph(model: LoadedModel) -> tuple[onnx.ModelProto, str]:
-    """The network as ONNX with :data:`OUTPUTS`, and Grad-CAM of every class where its head can be differentiated.
+def model_graph(model: LoadedModel) -> ModelGraph:
+    """The network as ONNX, with Grad-CAM of every class at each layer of :func:`cxrlens.model.cam_layers` that can be
+    differentiated, and HiRes-CAM at the deepest. Names of layers are those that ``explain`` writes.
 
-    Returns:
-        The graph, and why it has no Grad-CAM; blank where it has.
+    The further maps have a graph of their own: onnxruntime runs all of a graph, whatever outputs are asked for, and
+    they cost more than the network itself.
     """
-    graph = _exported(_Watched(model).eval(), (2, 1, model.size, model.size), OUTPUTS)
-    without = ""
-    try:
-        add_class_maps(graph, "activations", "logits")
-    except UnknownOperatorError as error:
-        without = f"there is no exact gradient for {error}"
+    names = [name.removeprefix("network.") for name, _ in reversed(cam_layers(model.module))]
+    further = [f"block {name}" for name in names[1:]]
+    graph = _exported(_Watched(model).eval(), (2, 1, model.size, model.size), (*OUTPUTS, *further))
+    for output in [output for output in graph.graph.output if output.name in further]:
+        graph.graph.output.remove(output)  # its name stays, and so does the tensor
+    first = [(LayerMaps(names[0], MAPS), "activations")]
+    others = [(LayerMaps(name, f"{MAPS}_{name}"), tensor) for name, tensor in zip(names[1:], further, strict=True)]
+    others += [(hires_of(names[0]), "activations")]
+    layers = onnx.ModelProto()
+    layers.CopyFrom(graph)
+    faults = {**add_class_maps(graph, first, "logits"), **add_class_maps(layers, others, "logits")}
+    left_out = {name: f"there is no exact gradient for {fault}" for name, fault in faults.items()}
     onnx.checker.check_model(graph)
-    return graph, without
+    if names[0] in left_out:  # then there is none for what lies further from the classes
+        return ModelGraph(graph, None, (), left_out[names[0]])
+    for output in [output for output in layers.graph.output if output.name in OUTPUTS]:
+        layers.graph.output.remove(output)
+    maps = tuple(each for each, _ in (*first, *others) if each.name not in left_out)
+    return ModelGraph(graph, layers if len(maps) > 1 else None, maps, left_out=left_out)
 
 
 def gate_graph(network: GateNetwork) -> onnx.ModelProto:

@@ -31,9 +31,19 @@ class LayerMaps:
     output: str
     method: str = GRAD_CAM
 
+    @property
+    def layer(self) -> str:
+        """The layer's name alone."""
+        return self.name.removesuffix(f" ({HIRES_CAM})")
+
     def to_dict(self) -> dict[str, str]:
         """For the graph's metadata."""
         return {"name": self.name, "output": self.output, "method": self.method}
+
+
+def hires_of(layer: str) -> LayerMaps:
+    """HiRes-CAM of a layer, whose maps are named after both."""
+    return LayerMaps(f"{layer} ({HIRES_CAM})", f"{MAPS}_hires", HIRES_CAM)
 
 
 def from_told(told: Mapping[str, Any]) -> tuple[LayerMaps, ...]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from cxrlens.cores import usable_cores
 from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.gate.spaces import SPACES, Features
 from cxrlens.preprocessing import Preprocessing, to_model_input
-from cxrlens.serving.folder import INT8, MODEL, ModelError, ModelFolder
-from cxrlens.serving.layers import LayerMaps, chosen, from_told
+from cxrlens.serving.folder import INT8, LAYERS, MODEL, ModelError, ModelFolder
+from cxrlens.serving.layers import MAPS, LayerMaps, chosen, from_told
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -43,6 +44,7 @@ class Network:
         measured_on: what the probabilities were measured on, in words.
         no_maps: why there are no maps of the classes; blank where there are.
         maps: the maps that can be asked for, the deepest layer's first; none where :attr:`no_maps` says why.
+        further: computes those that ``run`` does not; loaded when it is first asked.
     """
 
     run: Run = field(repr=False)
@@ -54,6 +56,7 @@ class Network:
     measured_on: str
     no_maps: str = ""
     maps: tuple[LayerMaps, ...] = ()
+    further: Run | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
@@ -88,8 +91,11 @@ class Network:
 
         Raises:
             OptionError: as :meth:`layer_maps`.
+            ModelError: the file of the further layers is missing or was altered.
         """
-        return self.run((self.layer_maps(layer).output,), to_model_input(pixels))[0]
+        output = self.layer_maps(layer).output
+        run = self.run if output == MAPS or self.further is None else self.further
+        return run((output,), to_model_input(pixels))[0]
 
 
 def load_network(folder: ModelFolder, engine: str = ENGINES[0], threads: int = 0) -> Network:
@@ -109,10 +115,10 @@ def load_network(folder: ModelFolder, engine: str = ENGINES[0], threads: int = 0
     session = onnx_session(folder, MODEL, threads)
     values = session.get_modelmeta().custom_metadata_map
     run = onnx_run(session) if engine == ENGINES[0] else _openvino_run(folder, threads)
-    return from_metadata(run, values, folder.root / MODEL)
+    return from_metadata(run, values, folder.root / MODEL, later(lambda: onnx_session(folder, LAYERS, threads)))
 
 
-def from_metadata(run: Run, values: Mapping[str, str], path: Path) -> Network:
+def from_metadata(run: Run, values: Mapping[str, str], path: Path, further: Run | None = None) -> Network:
     """A network from what ``model.onnx`` tells of itself; :class:`ModelError` where that is garbled."""
     try:
         told = json.loads(values["cxrlens"])
@@ -127,6 +133,7 @@ def from_metadata(run: Run, values: Mapping[str, str], path: Path) -> Network:
             measured_on=str(told["measured_on"]),
             no_maps=str(told["no_class_maps"]),
             maps=from_told(told),
+            further=further,
         )
     except CxrlensError as error:
         raise ModelError(path, f"holds {error.subject} that {error.fault}", error.remedy) from error
@@ -160,7 +167,8 @@ def onnx_session(folder: ModelFolder, name: str, threads: int = 0) -> onnxruntim
 
 
 def onnx_run(session: onnxruntime.InferenceSession) -> Run:
-    """Outputs by name; only what they need is computed."""
+    """Outputs by name. As of 1.32 onnxruntime computes all of the graph whatever is asked, and not only what they need:
+    what costs much and is seldom asked has a file of its own."""
     import onnxruntime
 
     options = onnxruntime.RunOptions()
@@ -168,6 +176,20 @@ def onnx_run(session: onnxruntime.InferenceSession) -> Run:
 
     def run(names: Sequence[str], inputs: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [np.asarray(each) for each in session.run(list(names), {"pixels": inputs}, options)]
+
+    return run
+
+
+def later(load: Callable[[], onnxruntime.InferenceSession]) -> Run:
+    """A session's outputs by name; it is loaded when first asked, once, also where several threads ask."""
+    lock = Lock()
+    loaded: list[Run] = []
+
+    def run(names: Sequence[str], inputs: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        with lock:
+            if not loaded:
+                loaded.append(onnx_run(load()))
+        return loaded[0](names, inputs)
 
     return run
 
