@@ -51,8 +51,13 @@ def film(pixels: np.ndarray, inverse: bool = False, **tags: Any) -> Dataset:
     return ds
 
 
+def as_read(pixels: np.ndarray) -> np.ndarray:
+    """What the reader gives back for the twelve bits that are stored."""
+    return (np.rint(np.clip(pixels, 0, 1) * TOP) / TOP).astype(np.float32)
+
+
 def said(status: str, pixels: np.ndarray, heat: np.ndarray | None = None) -> Prediction:
-    """An answer of that status, with a map that is hot at a third of the height and a quarter of the width."""
+    """An answer to a film that was read as ``pixels``, with a map that is hot at a third of the height and a quarter of the width."""
     shares = {"Normal": 0.101234, "COVID-19": 0.05, "Pneumonia": 0.8, "Tuberculosis": 0.048766}
     judged = status in ("answered", "not sure")
     if heat is None:
@@ -60,8 +65,6 @@ def said(status: str, pixels: np.ndarray, heat: np.ndarray | None = None) -> Pre
         away = (rows / pixels.shape[0] - 1 / 3) ** 2 + (columns / pixels.shape[1] - 1 / 4) ** 2
         heat = np.exp(-away / 0.02).astype(np.float32)
         heat /= heat.max()
-    # what the reader gives back for the twelve bits that are stored
-    seen = (np.rint(np.clip(pixels, 0, 1) * TOP) / TOP).astype(np.float32)
     return Prediction(
         image="film.dcm",
         status=status,  # type: ignore[arg-type]
@@ -74,7 +77,7 @@ def said(status: str, pixels: np.ndarray, heat: np.ndarray | None = None) -> Pre
         model={"name": "plain", "hash": "ab" * 32},
         measured_on="probability measured on nothing: a toy for tests, 81.9–88.0",
         calibrated=True,
-        heat_map=HeatMap("Pneumonia", heat, seen) if judged else None,
+        heat_map=HeatMap("Pneumonia", heat, pixels) if judged else None,
     )
 
 

@@ -19,7 +19,7 @@ from cxrlens.serving.dicom.codes import COMMENT, FINDING, FINDINGS, PROBABILITY,
 from cxrlens.serving.dicom.results import KINDS, ResultOptions, build_results, make_results, to_bytes, write_results
 from cxrlens.serving.dicom.uids import uid_of
 from cxrlens.serving.prediction import Prediction
-from dicom_films import NAME, as_bytes, by_modality, film, said
+from dicom_films import NAME, as_bytes, as_read, by_modality, film, said
 from serving_model import phantoms
 
 WHEN = datetime(2024, 3, 4, 5, 6, 7)
@@ -30,7 +30,7 @@ LABELS = {finding(name).value: name for name in CLASSES}
 @pytest.fixture(scope="module")
 def answers() -> dict[str, tuple[bytes, Prediction]]:
     """One image for each status, with what is said of it."""
-    pixels = phantoms(1)[0].pixels
+    pixels = as_read(phantoms(1)[0].pixels)
     found = {status: (as_bytes(film(pixels)), said(status, pixels)) for status in ("answered", "not sure", "refused")}
     found["error"] = (as_bytes(film(pixels, Rows=4000)), said("error", pixels))
     return found
