@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-OPTIONS: tuple[str, ...] = ("model", "format", "cam", "dicom", "target", "engine")
+OPTIONS: tuple[str, ...] = ("model", "format", "cam", "dicom", "target", "layer", "engine")
 """Options of ``predict``; all of them take a value. A test holds them to the command's own."""
 
 

@@ -51,13 +51,14 @@ def predict(
     cam: Annotated[Optional[Path], typer.Option(help="folder for overlays of where the network looked")] = None,
     dicom: Annotated[Optional[Path], typer.Option(help="folder for DICOM objects of each DICOM image's answer")] = None,
     target: Annotated[Optional[str], typer.Option(help="explain this class instead of the likeliest one")] = None,
+    layer: Annotated[Optional[str], typer.Option(help="layer of the heat-map; a wrong name lists them")] = None,
     engine: Annotated[str, typer.Option(help="onnxruntime or openvino-int8")] = "onnxruntime",
 ) -> None:
     """Judge images: class, probabilities, prediction set, or why there is no answer. A row each, in order."""
     from cxrlens.commands.first_export import export_first
     from cxrlens.serving.answering import Request, answer
 
-    raise typer.Exit(answer(Request(tuple(images), model, format, cam, target, engine, dicom), export_first))
+    raise typer.Exit(answer(Request(tuple(images), model, format, cam, target, engine, dicom, layer), export_first))
 
 
 def serve(

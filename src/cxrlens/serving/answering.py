@@ -33,6 +33,7 @@ class Request:
         target: the class to explain; the likeliest one where ``None``.
         engine: what runs the network.
         dicom: folder for DICOM objects of the answers to DICOM images; none where ``None``.
+        layer: of the network, whose heat-map is shown; the deepest where ``None``.
     """
 
     images: tuple[Path, ...]
@@ -42,6 +43,7 @@ class Request:
     target: str | None = None
     engine: str = "onnxruntime"
     dicom: Path | None = None
+    layer: str | None = None
 
     @classmethod
     def of(cls, images: Sequence[str], options: Mapping[str, str]) -> Request:
@@ -63,7 +65,7 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
 
     Raises:
         ModelError: no model, or one that cannot be used.
-        OptionError: an unknown format, class or engine, no image, or no library for DICOM objects.
+        OptionError: an unknown format, class, layer or engine, no image, or no library for DICOM objects.
     """
     if request.format not in FORMATS:
         raise OptionError(f"--format {request.format}", "is not known", f"use one of {', '.join(FORMATS)}")
@@ -83,7 +85,7 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
         out.reconfigure(errors="backslashreplace")  # a name that is no text of this locale stops nothing
     try:
         out.write(writer.head())
-        options = StreamOptions(request.cam, request.target, dicom=request.dicom)
+        options = StreamOptions(request.cam, request.target, dicom=request.dicom, layer=request.layer)
         for row in predict_files(predictor, paths, options, _progress(len(paths))):
             out.write(writer.row(row))
             failed += row.status == "error"

@@ -34,12 +34,14 @@ class StreamOptions:
         workers: threads, each of which decodes and judges; 0 takes one for each core this process may use. The
             network itself then needs no more than one thread (``threads=1`` where it is loaded).
         dicom: folder for DICOM objects of the answers to DICOM images; none where ``None``.
+        layer: of the network, whose heat-map is shown; the deepest where ``None``.
     """
 
     cam: Path | None = None
     target: str | None = None
     workers: int = 0
     dicom: Path | None = None
+    layer: str | None = None
 
 
 def predict_files(
@@ -99,7 +101,7 @@ def _judged(predictor: Predictor, paths: Sequence[Path], options: StreamOptions)
     reads = [_read(path) for path in paths]
     films = [read for read in reads if isinstance(read, Radiograph)]
     mapped = options.cam is not None or (options.dicom is not None and bool(predictor.network.layers))
-    answers = iter(predictor.judge(films, cam=mapped, target=options.target))
+    answers = iter(predictor.judge(films, cam=mapped, target=options.target, layer=options.layer))
     rows = []
     for path, read in zip(paths, reads, strict=True):
         film = None if isinstance(read, CxrlensError) else read
@@ -123,6 +125,12 @@ def _read(path: Path) -> Radiograph | CxrlensError:
         return UnreadableImageError(path, "does not fit into memory", "shrink it")
 
 
+def _title(answer: Prediction) -> str:
+    heat = answer.heat_map
+    assert heat is not None
+    return f"{heat.method} for {heat.label}, layer {heat.layer}, model {answer.model['hash'][:12]}"
+
+
 def _write_overlay(folder: Path, source: Path, answer: Prediction) -> Path:
     """One PNG at the size of the original. Its name holds a hash of the source's path, so that two files of one name
     do not meet, without anybody having to remember all names."""
@@ -133,7 +141,7 @@ def _write_overlay(folder: Path, source: Path, answer: Prediction) -> Path:
 
     assert answer.heat_map is not None
     told = PngInfo()
-    told.add_text("Title", f"Grad-CAM for {answer.heat_map.label}, model {answer.model['hash'][:12]}")
+    told.add_text("Title", _title(answer))
     told.add_text("Comment", f"{SYNTHETIC_NOTE}. {RESEARCH_ONLY}" if is_synthetic(source) else RESEARCH_ONLY)
     buffer = io.BytesIO()
     Image.fromarray(answer.heat_map.overlay()).save(buffer, format="PNG", pnginfo=told, compress_level=3)
