@@ -190,7 +190,7 @@ TAGS = sorted(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.sampled_from(TAGS), st.none() | JUNK, max_size=6))
 def test_whatever_the_header_holds_there_are_objects_or_one_line(changes: dict[str, str | None]):
     ds = film(PIXELS)
