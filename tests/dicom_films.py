@@ -57,7 +57,7 @@ def as_read(pixels: np.ndarray) -> np.ndarray:
 
 
 def said(status: str, pixels: np.ndarray, heat: np.ndarray | None = None) -> Prediction:
-    """An answer to a film that was read as ``pixels``, with a map that is hot at a third of the height and a quarter of the width."""
+    """An answer to a film read as ``pixels``; its map is hot at a third of the height and a quarter of the width."""
     shares = {"Normal": 0.101234, "COVID-19": 0.05, "Pneumonia": 0.8, "Tuberculosis": 0.048766}
     judged = status in ("answered", "not sure")
     if heat is None:
