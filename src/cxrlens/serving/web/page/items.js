@@ -4,15 +4,20 @@ import { eachFrame } from "./element.js";
 
 /** One file and what became of it. */
 export class Item {
-  constructor(key, file, name, isDicom) {
+  constructor(key, file, name) {
     this.key = key;
     this.file = file;
     this.name = name;
-    this.isDicom = isDicom; // a promise: told by the file's first bytes
     this.state = "waiting"; // then "sending", then "done" or "failed"
     this.prediction = null;
     this.problem = null;
     this.note = "";
+  }
+
+  /** A promise of whether the file has DICOM's own mark (PS3.10 section 7.1); only then DICOM results are offered. */
+  get isDicom() {
+    this.told ??= this.file.slice(128, 132).text().then((mark) => mark === "DICM", () => false);
+    return this.told;
   }
 
   /** waiting, sending, answered, not sure, refused or error. */
@@ -56,7 +61,7 @@ export class Items extends EventTarget {
   }
 
   add(files) {
-    const made = files.map(({ file, name }) => new Item((this.last += 1), file, name, saysDicom(file)));
+    const made = files.map(({ file, name }) => new Item((this.last += 1), file, name));
     this.all.push(...made);
     this.arrange();
     return made;
@@ -124,12 +129,3 @@ const compare = {
   result: (a, b) => byName.compare(a.filter, b.filter),
   share: (a, b) => (a.likeliest?.[1] ?? -1) - (b.likeliest?.[1] ?? -1),
 };
-
-/** Whether a file has DICOM's own mark (PS3.10 section 7.1); only then are DICOM results offered. */
-async function saysDicom(file) {
-  try {
-    return (await file.slice(128, 132).text()) === "DICM";
-  } catch {
-    return false;
-  }
-}

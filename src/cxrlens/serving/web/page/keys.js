@@ -35,8 +35,7 @@ export function joinKeys(actions) {
 
 /** Fields where a key means itself. */
 function takesKeys(target) {
-  return target.closest?.("input:not([type=checkbox]):not([type=radio]), select, textarea, [contenteditable]") !== null
-    || (target.matches?.("input[type=radio]") ?? false);
+  return Boolean(target.closest?.("input:not([type=checkbox]), select, textarea"));
 }
 
 /** Where arrows scroll what is read, and have nothing to do with the list. */

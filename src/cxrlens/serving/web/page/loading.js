@@ -26,7 +26,9 @@ export class Loading {
   know(model) {
     this.model = model;
     this.fillTargets(null);
-    byId("layer").replaceChildren(...(model.layers ?? []).map((name) => el("option", { value: name, text: `${name} layer` })));
+    const layers = model.layers ?? [];
+    byId("layer").replaceChildren(...layers.map((name) => el("option", { value: name, text: `${name} layer` })));
+    if (layers.includes("deepest")) byId("layer").value = "deepest";
   }
 
   fillTargets(likeliest) {

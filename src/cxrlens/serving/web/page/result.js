@@ -112,7 +112,7 @@ function gate(item) {
   if (!scores.length) return null;
   const rows = scores.sort((a, b) => b[1] - a[1]).map(([name, score]) =>
     el("tr", { class: score > 1 ? "beyond" : null }, el("th", { scope: "row", text: name }), el("td", { class: "n", text: score.toFixed(2) })));
-  return el("details", {}, el("summary", { text: "What the gate measured" }),
+  return el("details", { "aria-label": "What the gate measured" }, el("summary", { text: "What the gate measured" }),
     el("p", { class: "quiet", text: CHECKS }), el("table", { class: "scores" }, el("tbody", {}, ...rows)));
 }
 
