@@ -13,8 +13,9 @@ from cxrlens.serving.dicom.maker import NAME
 CANNOT_UNDERSTAND = 0xC000
 DOES_NOT_MATCH = 0xA900
 OUT_OF_RESOURCES = 0xA700
+NOT_SUPPORTED = 0x0122
 OTHER_INSTANCE = 0x0111
-"""Of PS3.4 table B.2-1, and "duplicate SOP instance" of PS3.7 section C.5.4."""
+"""Of PS3.4 table B.2-1; the last two are "SOP class not supported" and "duplicate SOP instance" of PS3.7 annex C."""
 
 _MAKER = "Manufacturer"
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -47,6 +48,9 @@ class Refusal:
     reason: str
 
 
+OWN_RESULT = Refusal(CANNOT_UNDERSTAND, "the object is a result that cxrlens made")
+
+
 def refuse(data: bytes, sop_class: str, sop_instance: str) -> Refusal | None:
     """Whether an object can be answered: a data set with pixels, of a study, that is what its sender calls it.
 
@@ -73,7 +77,7 @@ def refuse(data: bytes, sop_class: str, sop_instance: str) -> Refusal | None:
     if missing is not None:
         return Refusal(DOES_NOT_MATCH, f"the data set has no {missing}")
     if own:  # an archive that sends on what it gets would be answered with answers to answers
-        return Refusal(CANNOT_UNDERSTAND, "the object is a result that cxrlens made")
+        return OWN_RESULT
     if not has_pixels:
         return Refusal(CANNOT_UNDERSTAND, "the data set holds no image")
     return None

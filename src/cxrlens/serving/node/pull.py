@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from cxrlens.serving.node.door import refuse
+from cxrlens.serving.node.door import OWN_RESULT, refuse
 from cxrlens.serving.node.errors import ArchiveDownError, NodeError
 from cxrlens.serving.node.finding import Instance, Search, WebArchive, report_uids
 from cxrlens.serving.node.judging import Judge
@@ -127,6 +127,9 @@ def _take_in(source: WebArchive, image: Instance, queue: Queue, told: Pulled) ->
         told.pass_over(f"cannot be retrieved: the archive {error.fault}")
         return
     refusal = refuse(data, image.sop_class, image.uid)
+    if refusal is OWN_RESULT:  # pictures of answers share their SOP class and modality with films
+        told.counts["found"] -= 1
+        return
     if refusal is not None:
         told.pass_over(refusal.reason)
         return

@@ -25,7 +25,14 @@ from pynetdicom.sop_class import (
 )
 
 from cxrlens.errors import OptionError
-from cxrlens.serving.node.door import CANNOT_UNDERSTAND, OTHER_INSTANCE, OUT_OF_RESOURCES, Refusal, refuse
+from cxrlens.serving.node.door import (
+    CANNOT_UNDERSTAND,
+    NOT_SUPPORTED,
+    OTHER_INSTANCE,
+    OUT_OF_RESOURCES,
+    Refusal,
+    refuse,
+)
 from cxrlens.serving.node.errors import NodeError
 from cxrlens.serving.node.guard import OFFERED_PDU, Guard
 from cxrlens.serving.node.states import Accepted
@@ -59,7 +66,7 @@ _SYNTAXES: tuple[str, ...] = (
 )
 """In the order in which they are preferred. Not deflated data sets: a few bytes of them may fill the memory."""
 
-_STALL_S = 30.0
+_STALL_S, _HANDSHAKE_S = 30.0, 10.0
 _LEAVE_S = 5.0
 
 
@@ -131,7 +138,7 @@ class Receiver:
         self._entity.maximum_associations = listening.associations
         self._entity.require_calling_aet = list(listening.allow)
         self._entity.network_timeout = self._entity.dimse_timeout = 2 * _STALL_S
-        self._entity.acse_timeout = _STALL_S
+        self._entity.acse_timeout = _HANDSHAKE_S
         self._entity.add_supported_context(Verification)
         for sop_class in SOP_CLASSES:
             self._entity.add_supported_context(sop_class, readable_syntaxes())
@@ -146,6 +153,7 @@ class Receiver:
         where = self._listening
         handlers = [
             (evt.EVT_CONN_OPEN, self._opened),
+            (evt.EVT_CONN_CLOSE, _wake),
             (evt.EVT_DIMSE_RECV, self._message_ended),
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_C_ECHO, lambda _: 0x0000),
@@ -165,9 +173,14 @@ class Receiver:
             return
         self._server.shutdown()
         until = time.monotonic() + _LEAVE_S
-        while self._server.active_associations and time.monotonic() < until:
+        while (inside := self._server.active_associations) and time.monotonic() < until:
+            for association in inside:
+                transport = association.dul.socket
+                if association.requestor.primitive is None and transport is not None:  # never asked for an association
+                    transport.close()
             time.sleep(0.05)
-        self._entity.shutdown()
+        for association in inside:
+            association.abort()
         self._server = None
 
     def _opened(self, event: evt.Event) -> None:
@@ -202,6 +215,9 @@ class Receiver:
         except (AttributeError, ValueError, TypeError):
             self._tally.add("refused")
             return Refusal(CANNOT_UNDERSTAND, "the request has no data set")
+        if sop_class != event.context.abstract_syntax or sop_class not in SOP_CLASSES:
+            self._tally.add("refused")
+            return Refusal(NOT_SUPPORTED, "the SOP class is not the one that was agreed on")
         refusal = refuse(data, sop_class, sop_instance)
         if refusal is not None:
             self._tally.add("refused")
@@ -215,6 +231,13 @@ class Receiver:
         if accepted is Accepted.FULL:
             return Refusal(OUT_OF_RESOURCES, "the queue or its disk is full; send it again later")
         return None
+
+
+def _wake(event: evt.Event) -> None:
+    """A peer that connects and leaves without a word, as a port check does: the library's thread would hold one of the
+    few places until its time is over."""
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(None)
 
 
 def readable_syntaxes() -> list[str]:

@@ -97,14 +97,18 @@ class StoreArchive:
         association = self._entity.associate(self._peer.host, self._peer.port, ae_title=self._peer.aet)
         try:
             if not association.is_established:
-                fault = "rejected the association" if association.is_rejected else "does not answer"
-                raise ArchiveDownError(str(self._peer), fault, "start it, and let it know the node's AE title")
-            if not association.accepted_contexts:
-                raise ArchiveDownError(str(self._peer), "takes none of the results' SOP classes", "change its settings")
+                raise self._down(association)
             yield association
         finally:
             if association.is_established:
                 association.release()
+
+    def _down(self, association: Any) -> ArchiveDownError:
+        if association.is_rejected:
+            return ArchiveDownError(str(self._peer), "rejected the association", "let it know the node's AE title")
+        if association.rejected_contexts:  # the library ends an association of which nothing is left
+            return ArchiveDownError(str(self._peer), "takes none of the results' SOP classes", "change its settings")
+        return ArchiveDownError(str(self._peer), "does not answer", "start it, and check host and port")
 
 
 def _send(association: Any, path: Path, meta: Any) -> int | None:
