@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/remedies"))
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--against", default=NOTHING, help="the remedy that the others are compared with")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     arguments = parser.parse_args()
     known = remedies((arguments.run / "audit" / "suspects.csv").resolve())
@@ -114,16 +115,28 @@ def main() -> None:
             }
             said = {"remedy": name, "seed": seed, **rows[name, seed], "worst source": worst, **means}
             print(json.dumps(said), flush=True)
-    print("\n| remedy | seed | left out: mean recall | minus as it is (95 %) | worst source | inside |")
+    print_table(rows, drawn, arguments.against)
+
+
+def print_table(
+    rows: Mapping[tuple[str, int], Mapping[str, float]], drawn: Mapping[tuple[str, int], list[np.ndarray]], against: str
+) -> None:
+    """A line a remedy and seed, and a line over all seeds where there are several."""
+    print(f"\n| remedy | seed | left out: mean recall | minus '{against}' (95 %) | worst source | inside |")
     print("|---|---|---|---|---|---|")
-    for (name, seed), row in rows.items():
-        said = ""
-        if name != NOTHING and (NOTHING, seed) in drawn:
-            pairs = zip(drawn[name, seed], drawn[NOTHING, seed], strict=True)
-            more = np.mean([a - b for a, b in pairs], axis=0)
-            low, high = np.nanpercentile(more, [2.5, 97.5])
-            said = f"{row['mean'] - rows['as it is', seed]['mean']:+.3f} ({low:+.3f} to {high:+.3f})"
-        print(f"| {name} | {seed} | {row['mean']:.3f} | {said} | {row['worst']:.3f} | {row['inside']:.3f} |")
+    for name in dict.fromkeys(name for name, _ in rows):
+        seeds = [seed for of_name, seed in rows if of_name == name]
+        for some in [[seed] for seed in seeds] + ([seeds] if len(seeds) > 1 else []):
+            mean, worst, inside = (np.mean([rows[name, s][k] for s in some]) for k in ("mean", "worst", "inside"))
+            said = ""
+            if name != against and all((against, seed) in drawn for seed in some):
+                # The same resamples of patients in every source and seed, so that differences are paired.
+                pairs = [p for s in some for p in zip(drawn[name, s], drawn[against, s], strict=True)]
+                low, high = np.nanpercentile(np.mean([a - b for a, b in pairs], axis=0), [2.5, 97.5])
+                more = mean - np.mean([rows[against, s]["mean"] for s in some])
+                said = f"{more:+.3f} ({low:+.3f} to {high:+.3f})"
+            shown = ", ".join(map(str, some))
+            print(f"| {name} | {shown} | {mean:.3f} | {said} | {worst:.3f} | {inside:.3f} |")
 
 
 if __name__ == "__main__":
