@@ -34,11 +34,11 @@ def phantoms(count: int = 4, size: int = 128) -> list[Radiograph]:
     return [Radiograph(make_phantom(CLASSES[i % 4], seed=100 + i, size=size).pixels) for i in range(count)]
 
 
-def lively_network(name: str, seed: int = 0) -> torch.nn.Module:
+def lively_network(name: str, seed: int = 0, size: int = SIDE) -> torch.nn.Module:
     """Untrained, but with logits and statistics that differ from picture to picture."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = build_model(name, size=SIDE)
+        module = build_model(name, size=size)
         torch.nn.init.normal_(module.get_submodule(head_name(module)).weight, std=1.5)
         for layer in module.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):

@@ -76,6 +76,8 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
     if not ready:
         export(request.model, folder)
     predictor = load_predictor(folder, engine=request.engine, threads=1 if len(paths) > 1 else 0)
+    if request.layer is not None:
+        predictor.network.layer_maps(request.layer)  # an unknown one is told before the first row
     writer = FORMATS[request.format](predictor.network.classes, predictor.network.measured_on)
     for problem in problems:
         sys.stderr.write(f"passed over: {problem}\n")

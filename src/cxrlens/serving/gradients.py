@@ -108,6 +108,7 @@ RULES: dict[str, Rule] = {
     "Reshape": _reshaped,
     "Flatten": _reshaped,
     "Squeeze": _reshaped,
+    "Unsqueeze": _reshaped,
     "Mul": _product,
     "Add": _sum,
     "BatchNormalization": _normalised,
