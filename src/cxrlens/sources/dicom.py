@@ -7,6 +7,7 @@ Stored values pass the grey-scale pipeline in the order of PS3.4 section N.2: Mo
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,19 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import JPEG2000, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.filereader import _read_file_meta_info, read_preamble
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
 
 from cxrlens.errors import UnreadableImageError
 from cxrlens.radiograph import Radiograph
+from cxrlens.sources.codestream import claimed_size
 from cxrlens.sources.facts import age_of, sex_of, view_of
 from cxrlens.sources.limits import ReadLimits
 from cxrlens.sources.voi import Values, lookup, stretch, window
@@ -27,6 +37,7 @@ from cxrlens.sources.voi import Values, lookup, stretch, window
 _PROJECTION = ("CR", "DX", "DR", "RG", "RF", "XA")
 _EXTRA = "install the decoders: pip install 'cxrlens[dicom]'"
 _AGAIN = "export it again from the archive"
+_MOST_SAMPLES = 4
 _MALFORMED = (
     ValueError,
     TypeError,
@@ -52,10 +63,11 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
     Raises:
         UnreadableImageError: no image, many frames, an unknown transfer syntax, a missing decoder, torn pixels.
     """
+    _check_deflated(data, path, limits)
     dataset = _parse(data, path, stop_before_pixels=False)
     _check_image(dataset, path, limits)
     notes: list[str] = []
-    stored = _decode(dataset, path)
+    stored = _decode(dataset, path, limits)
     try:
         pixels, tint = _render(stored, dataset, notes)
         colour = "grey" if stored.ndim == 2 else "rgb"
@@ -121,7 +133,38 @@ def _check_image(dataset: Dataset, path: Path, limits: ReadLimits) -> None:
         raise UnreadableImageError(path, "is a colour-table image, which no radiograph is", "export it as MONOCHROME2")
 
 
-def _decode(dataset: Dataset, path: Path) -> NDArray[Any]:
+def _check_deflated(data: bytes, path: Path, limits: ReadLimits) -> None:
+    """A deflated data set (PS3.5 section A.5) is unpacked whole by pydicom, and a kilobyte may hold a gigabyte."""
+    if DeflatedExplicitVRLittleEndian.encode() not in data:
+        return
+    file = io.BytesIO(data)
+    try:
+        read_preamble(file, force=True)
+        meta = _read_file_meta_info(file)
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+            return
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        unpacker.decompress(data[file.tell() :], limits.max_bytes)
+    except (InvalidDicomError, zlib.error, *_MALFORMED) as error:
+        raise UnreadableImageError(path, f"has a broken DICOM header ({_short(error)})", _AGAIN) from error
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        fault = f"is torn, or unpacks to more than the limit of {limits.max_bytes / 2**20:.0f} MiB"
+        raise UnreadableImageError(path, fault, "export it uncompressed")
+
+
+def _check_claimed(dataset: Dataset, path: Path, limits: ReadLimits) -> None:
+    """Decoders take the memory that the compressed pixels ask for, whatever Rows and Columns say."""
+    if not dataset["PixelData"].is_undefined_length:
+        return
+    claimed = claimed_size(pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1))
+    if claimed is None:
+        return
+    limits.check_pixels(path, claimed.width, claimed.height)
+    if claimed.components > _MOST_SAMPLES:
+        raise UnreadableImageError(path, f"has {claimed.components} samples a pixel", _AGAIN)
+
+
+def _decode(dataset: Dataset, path: Path, limits: ReadLimits) -> NDArray[Any]:
     """Stored values (H, W), or (H, W, 3) RGB."""
     uid = _transfer_syntax(dataset)
     try:
@@ -132,6 +175,8 @@ def _decode(dataset: Dataset, path: Path) -> NDArray[Any]:
     if not decoder.is_available:
         raise UnreadableImageError(path, f"is compressed as {uid.name}, for which no decoder is installed", _EXTRA)
     try:
+        if "PixelData" in dataset:
+            _check_claimed(dataset, path, limits)
         stored = np.asarray(pydicom.pixels.pixel_array(dataset))
     except (*_MALFORMED, MemoryError) as error:
         raise UnreadableImageError(path, f"has pixels that cannot be decoded ({_short(error)})", _AGAIN) from error
