@@ -2,6 +2,8 @@
 
     python benchmarks/predict_cold.py MODEL IMAGE [--repeats 9]
 
+    python benchmarks/predict_cold.py MODEL IMAGE --xrv-python PYTHON   # one that has torchxrayvision
+
 MODEL is a folder of ``cxrlens export``. The bare script does what anybody's would: Pillow, NumPy, resize, onnxruntime.
 Processes take turns, so that a busy machine troubles all alike; CPU time is printed beside wall time for that reason.
 """
@@ -31,6 +33,18 @@ shares = np.exp(logits - logits.max())
 print(shares / shares.sum())
 """
 PYTHON = "import sys, cxrlens; print(cxrlens.load(sys.argv[1])(sys.argv[2]).to_dict())"
+XRV = """
+import sys
+import numpy as np
+import torch
+import torchxrayvision as xrv
+from PIL import Image
+film = xrv.datasets.normalize(np.asarray(Image.open(sys.argv[1]).convert("L"), dtype=np.float32), 255)[None]
+film = xrv.datasets.XRayResizer(224)(xrv.datasets.XRayCenterCrop()(film))
+model = xrv.models.DenseNet(num_classes=18).eval()  # DenseNet121 as it ships, without the download of its weights
+with torch.inference_mode():
+    print(model(torch.from_numpy(film)[None]))
+"""
 TORCH = "import torch; print(torch.zeros(1))"
 
 
@@ -44,7 +58,7 @@ def timed(command: list[str]) -> tuple[float, float]:
     return time.perf_counter() - start, used.ru_utime + used.ru_stime
 
 
-def cold(model: str, image: str, repeats: int) -> None:
+def cold(model: str, image: str, repeats: int, xrv_python: str | None) -> None:
     """Print the table of whole processes."""
     cxrlens = str(Path(sys.executable).with_name("cxrlens"))
     commands = {
@@ -53,6 +67,8 @@ def cold(model: str, image: str, repeats: int) -> None:
         "cxrlens.load in Python": [sys.executable, "-c", PYTHON, model, image],
         "import torch, nothing more": [sys.executable, "-c", TORCH],
     }
+    if xrv_python:
+        commands["TorchXRayVision, DenseNet121"] = [xrv_python, "-c", XRV, image]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for turn in range(repeats + 1):
         for name, command in commands.items():
@@ -117,6 +133,7 @@ if __name__ == "__main__":
     parser.add_argument("model")
     parser.add_argument("image")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--xrv-python", help="also time a script of TorchXRayVision with this Python")
     arguments = parser.parse_args()
-    cold(arguments.model, arguments.image, arguments.repeats)
+    cold(arguments.model, arguments.image, arguments.repeats, arguments.xrv_python)
     warm(arguments.model, arguments.image, arguments.repeats)
