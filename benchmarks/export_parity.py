@@ -16,12 +16,13 @@ import torch
 import cxrlens
 from cxrlens.batches import pack
 from cxrlens.evaluation.prediction import probabilities_of
-from cxrlens.explanation.cam import grad_cam, layer_maps
+from cxrlens.explanation.cam import grad_cam, hires_cam, layer_maps
 from cxrlens.folders import RunFolder
 from cxrlens.manifest import kept
 from cxrlens.model import cam_layers, load_model
 from cxrlens.preprocessing import to_model_input
 from cxrlens.progress import quiet
+from cxrlens.serving.layers import HIRES_CAM
 from cxrlens.serving.predictor import softmax
 from cxrlens.sources import read_many
 
@@ -44,15 +45,20 @@ def compare(run: RunFolder, model: str, files: int) -> None:
     print(f"test part, n = {len(paths)}: max |difference of p| {apart:.1e}, same class {same}")
 
     chosen = np.linspace(0, len(paths) - 1, min(files, len(paths))).astype(int)
-    layer = cam_layers(trained.module)[-1][1]
-    off = 0.0
-    for i in chosen:
-        maps = predictor.network.class_maps(frames[i : i + 1])[0]
-        inputs = torch.from_numpy(to_model_input(frames[i]))
-        for k in range(len(trained.classes)):
-            wanted = layer_maps(trained.module, inputs, k, [layer], grad_cam)[0]
-            off = max(off, float(np.abs(maps[k] - wanted).max() / max(wanted.max(), 1e-6)))
-    print(f"Grad-CAM of every class, {len(chosen)} films: max difference as a share of the map's top {off:.1e}")
+    blocks = {name.removeprefix("network."): block for name, block in cam_layers(trained.module)}
+    print(f"maps of every class, {len(chosen)} films: difference as a share of the map's top")
+    for each in predictor.network.maps:
+        formula = hires_cam if each.method == HIRES_CAM else grad_cam
+        off = []
+        for i in chosen:
+            maps = predictor.network.class_maps(frames[i : i + 1], each.name)[0]
+            inputs = torch.from_numpy(to_model_input(frames[i]))
+            for k in range(len(trained.classes)):
+                wanted = layer_maps(trained.module, inputs, k, [blocks[each.layer]], formula)[0]
+                if wanted.max() > 1e-6:
+                    off.append(float(np.abs(maps[k] - wanted).max() / wanted.max()))
+        low, high = np.median(off), np.quantile(off, 0.99)
+        print(f"  {each.name}: median {low:.1e}, 99 % below {high:.1e}, max {max(off):.1e}")
 
     read = [r for _i, r in read_many([Path(paths[i]) for i in chosen], workers=1)]
     fresh = np.stack([predictor.network.preprocessing(r) for r in read])

@@ -270,7 +270,7 @@ def test_an_old_export_loads_and_has_the_deepest_only(predictor: Predictor, copi
     assert expected is not None
     np.testing.assert_array_equal(found.heat, expected.heat)
     assert found.layer == "deepest"
-    with pytest.raises(OptionError, match="use one of 'deepest'"):
+    with pytest.raises(OptionError, match="use one of 'deepest', or export the run again"):
         old(film, cam=True, layer="features.block3")
     findings = verify_model(copied)
     assert all(finding.ok for finding in findings)

@@ -72,4 +72,6 @@ def chosen(known: Sequence[LayerMaps], layer: str | None) -> LayerMaps:
         if each.name == layer:
             return each
     names = ", ".join(f"'{each.name}'" for each in known)
-    raise OptionError(f"layer '{layer}'", "is none of this model's", f"use one of {names}")
+    older = ", or export the run again: this model is of a version without further layers"
+    remedy = f"use one of {names}{older if known[0].name == DEEPEST else ''}"
+    raise OptionError(f"layer '{layer}'", "is none of this model's", remedy)
