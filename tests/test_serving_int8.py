@@ -19,6 +19,7 @@ from cxrlens.folders import DatasetFolder, RunFolder, read_json, write_json
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import new_manifest, write_manifest
 from cxrlens.serving import export as exporting
+from cxrlens.serving.network import ENGINES
 from serving_model import phantoms
 
 
@@ -64,6 +65,8 @@ def test_eight_bits_are_measured_on_the_calibration_part(
     assert small.probabilities == pytest.approx(full.probabilities, abs=0.2)
     assert small.probabilities != full.probabilities
     assert small.heat_map is not None
+    further = [cxrlens.load(out, engine=e)(film, cam=True, target="Normal", layer="features.block3") for e in ENGINES]
+    np.testing.assert_array_equal(further[0].heat_map.heat, further[1].heat_map.heat)  # of the full network, both
 
 
 def test_without_a_calibration_part_eight_bits_are_refused(served_run: RunFolder, run: RunFolder, tmp_path: Path):
@@ -98,6 +101,10 @@ def reuse_graphs(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     from cxrlens.serving import graph
 
-    monkeypatch.setattr(graph, "model_graph", lambda _: (onnx.load(exported / "model.onnx"), ""))
+    def made(_: object) -> graph.ModelGraph:
+        maps = cxrlens.load(exported).network.maps
+        return graph.ModelGraph(onnx.load(exported / "model.onnx"), onnx.load(exported / "layers.onnx"), maps)
+
+    monkeypatch.setattr(graph, "model_graph", made)
     monkeypatch.setattr(graph, "gate_graph", lambda _: onnx.load(exported / "gate.onnx"))
     assert json.loads((exported / "manifest.json").read_text())["kind"] == exporting.KIND
