@@ -14,10 +14,12 @@ import pytest
 
 import cxrlens
 from cxrlens import RESEARCH_ONLY
-from cxrlens.errors import OptionError
+from cxrlens.commands.serving import serve
+from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.serving.predictor import Predictor
 from cxrlens.serving.web.options import ServerOptions, is_loopback
 from cxrlens.serving.web.safety import host_of
+from cxrlens.serving.web.serve import listen, read_token
 from web_server import CXRLENS, NAME, TOKEN, as_process, dicom, film, on_a_port, plugged
 
 
@@ -197,58 +199,66 @@ def command(*words: object, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_the_command_says_where_it_listens_and_what_it_is(exported: Path):
-    with as_process(exported) as (process, address, said):
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
-        assert RESEARCH_ONLY in said.read_text()
-        assert len(said.read_text().strip().splitlines()) == 1
-        assert httpx.get(f"{address}/ready", trust_env=False).status_code == 200
-        process.terminate()
-        assert process.wait(30) == 0
-
-
 def test_the_token_may_come_from_a_file_or_from_the_environment(exported: Path, tmp_path: Path):
     (tmp_path / "token").write_text(TOKEN + "\n")
     right = {"Authorization": f"Bearer {TOKEN}"}
-    for words, known in ((("--token-file", str(tmp_path / "token")), {}), ((), {"CXRLENS_TOKEN": TOKEN})):
-        with as_process(exported, *words, **known) as (_process, address, said):
-            assert httpx.get(f"{address}/v1/model", trust_env=False).status_code == 401
-            assert httpx.get(f"{address}/v1/model", headers=right, trust_env=False).status_code == 200
-            assert TOKEN not in said.read_text()
+    assert read_token(tmp_path / "token") == TOKEN
+    with as_process(exported, CXRLENS_TOKEN=TOKEN) as (process, address, said):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+        assert RESEARCH_ONLY in said.read_text()
+        assert len(said.read_text().strip().splitlines()) == 1
+        assert httpx.get(f"{address}/v1/model", trust_env=False).status_code == 401
+        assert httpx.get(f"{address}/v1/model", headers=right, trust_env=False).status_code == 200
+        process.terminate()
+        assert process.wait(30) == 0
+        assert TOKEN not in said.read_text()
 
 
-def test_mistakes_are_one_line_and_exit_code_2(exported: Path, copied: Path, tmp_path: Path):
+def test_mistakes_are_one_line_and_exit_code_2(exported: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with (copied / "model.onnx").open("ab") as file:
-            file.write(b"!")
-        (tmp_path / "empty").write_text("")
-        mistakes = [
-            (("--model", exported, "--port", port), f"127.0.0.1:{port}: cannot be listened on"),
-            (("--model", exported, "--host", "0.0.0.0", "--port", 0), "--token-file"),
-            (
-                ("--model", exported, "--host", "192.0.2.1", "--port", 0, "--token-file", tmp_path / "no"),
-                "no: cannot be",
-            ),
-            (("--model", exported, "--token-file", tmp_path / "empty"), "holds no token"),
-            (("--model", copied, "--port", 0), "was altered"),
-            (("--model", tmp_path / "nowhere", "--port", 0), "does not exist"),
-            (("--model", exported, "--port", 99999), "is no port"),
-            (("--model", exported, "--queue", 0), "is too small"),
-            (("--model", exported, "--engine", "steam"), "is not known"),
-        ]
-        for words, part in mistakes:
-            done = command(*words, CXRLENS_TOKEN="")
-            assert done.returncode == 2, done.stderr
-            assert done.stdout == ""
-            assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-            assert part in done.stderr
+        done = command("--model", exported, "--port", port)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: 127.0.0.1:{port}: cannot be listened on")
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_the_address_of_another_machine_is_one_line(exported: Path):
-    done = command("--model", exported, "--host", "192.0.2.1", "--port", 0, CXRLENS_TOKEN=TOKEN)
-    assert done.returncode == 2
-    assert "192.0.2.1" in done.stderr
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"host": "0.0.0.0"}, "--token-file"),
+        ({"token_file": Path("no such file")}, "no such file: cannot be read"),
+        ({"model": Path("nowhere")}, "does not exist"),
+        ({"port": 99999}, "is no port"),
+        ({"queue": 0}, "is too small"),
+        ({"max_mib": -1}, "is too small"),
+        ({"engine": "steam"}, "is not known"),
+    ],
+)
+def test_a_wrong_option_is_told_before_anything_is_served(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], part: str
+):
+    monkeypatch.delenv("CXRLENS_TOKEN", raising=False)
+    with pytest.raises(CxrlensError, match=part):
+        serve(**{"model": exported, "host": "127.0.0.1", "port": 0, "token_file": None, **options})
+
+
+def test_an_altered_model_is_not_served(copied: Path):
+    with (copied / "model.onnx").open("ab") as file:
+        file.write(b"!")
+    with pytest.raises(CxrlensError, match="was altered"):
+        serve(copied, "127.0.0.1", 0, None)
+
+
+def test_an_empty_token_file_is_no_token(tmp_path: Path):
+    (tmp_path / "token").write_text(" \n")
+    with pytest.raises(CxrlensError, match="holds no token"):
+        read_token(tmp_path / "token")
+
+
+def test_the_address_of_another_machine_is_one_line():
+    with pytest.raises(CxrlensError, match=r"192\.0\.2\.1:0: cannot be listened on"):
+        listen(ServerOptions(host="192.0.2.1", port=0, token=TOKEN))
 
 
 def test_options_do_not_show_the_token():

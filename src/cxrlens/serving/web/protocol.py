@@ -1,4 +1,4 @@
-"""HTTP over TCP as uvicorn speaks it, with a time limit on headers and a problem for what is no HTTP."""
+"""HTTP over TCP as uvicorn speaks it, with time limits on both sides and a problem for what is no HTTP."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from cxrlens.serving.web.problems import MEDIA_TYPE, Problem
 
 
 class TimedProtocol(H11Protocol):
-    """Gives a connection up that does not send its headers: uvicorn itself would wait for ever."""
+    """Gives a client up that does not send its headers or does not read its answer: uvicorn would wait for ever."""
 
     headers_s = 10.0
+    reading_s = 120.0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -34,6 +35,11 @@ class TimedProtocol(H11Protocol):
         """Nothing to wait for."""
         self._stop()
         super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close what is idle; what is still being read may be read on for a while, and then it is cut off."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(self.reading_s, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         """As a problem, like every other error."""

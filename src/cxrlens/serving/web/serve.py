@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _BACKLOG = 1024
+_KEEP_ALIVE_S = 15
 
 TOKEN = "CXRLENS_TOKEN"  # noqa: S105  # the variable's name
 """Variable of the environment that may hold the token."""
@@ -60,6 +61,7 @@ def make_server(app: FastAPI, options: ServerOptions) -> uvicorn.Server:
 
     class Protocol(TimedProtocol):
         headers_s = options.limits.idle_s
+        reading_s = options.limits.upload_s
 
     config = uvicorn.Config(
         app,
@@ -69,7 +71,7 @@ def make_server(app: FastAPI, options: ServerOptions) -> uvicorn.Server:
         access_log=False,  # it would write paths and query strings
         server_header=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=15,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(options.deadline_s) + 5,
     )
     return uvicorn.Server(config)
