@@ -96,8 +96,21 @@ def test_pull_finds_judges_and_stores_and_does_it_once(exported, orthanc, tmp_pa
         assert "taken in 0" in done.stdout
         assert "passed over 0" in done.stdout
     assert orthanc.get("/statistics")["CountInstances"] == before
-    done = run("pull", orthanc.web, "--model", exported, "--study", other.StudyInstanceUID, "--queue", tmp_path / "one")
+    done = run(
+        "pull",
+        orthanc.web,
+        "--model",
+        exported,
+        "--study",
+        other.StudyInstanceUID,
+        "--queue",
+        tmp_path / "one",
+        "--result",
+        "report",
+    )
     assert "taken in 1" in done.stdout, done.stdout + done.stderr
+    held = [each.Modality for each in orthanc.instances() if each.StudyInstanceUID == other.StudyInstanceUID]
+    assert sorted(held) == ["CR", "SR"]
     assert Counter(source_of(report) for report in orthanc.reports())[other.SOPInstanceUID] == 1
 
 

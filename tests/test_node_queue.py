@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,7 @@ def queue(tmp_path: Path):
 
 def kill(queue: Queue) -> Path:
     """What a kill -9 leaves: the folder as it lies there, opened by nobody. The copy is what the next start finds."""
-    after = queue.folder.with_name(f"{queue.folder.name}+")
-    shutil.rmtree(after, ignore_errors=True)
+    after = queue.folder.with_name(f"{queue.folder.name}-{time.monotonic_ns()}")
     shutil.copytree(queue.folder, after)
     return after
 
@@ -42,8 +42,9 @@ def held(folder: Path) -> list[str]:
     return [f"{name}/{file}" for name in ("incoming", "results") for file in os.listdir(folder / name)]
 
 
-def judge(queue: Queue, *results: bytes) -> None:
-    queue.judged(dict.fromkeys(queue.take(10), results or (b"report", b"picture")))
+def judge(queue: Queue) -> None:
+    """A result is made of the image, which must be there for it."""
+    queue.judged({image: [b"report on " + queue.source(image), b"picture"] for image in queue.take(10)})
 
 
 def deliver(queue: Queue, outcome: Outcome = Outcome.TAKEN) -> list[str]:
@@ -174,6 +175,24 @@ def test_a_full_queue_or_disk_takes_nothing(tmp_path, monkeypatch):
     torn.close()
 
 
+def test_what_is_acknowledged_was_flushed_file_name_and_row(queue, monkeypatch):
+    """A kill spares what the system holds in memory, a loss of power does not: that each is flushed must be seen."""
+    flushed, real = [], os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.fstat(handle).st_size)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    queue.accept("1.2.3", b"image")
+    assert flushed == [len(b"image"), "folder"]
+    flushed.clear()
+    judge(queue)
+    assert flushed == [len(b"report on image"), len(b"picture"), "folder"]
+    assert queue._ledger.read("PRAGMA synchronous") == [(2,)]  # FULL
+    assert queue._ledger.read("PRAGMA journal_mode") == [("wal",)]
+
+
 def test_an_image_that_was_begun_twice_is_judged_alone(queue):
     for uid in "12345":
         queue.accept(uid, b"image")
@@ -278,9 +297,14 @@ def test_a_kill_at_any_step_neither_loses_an_image_nor_answers_it_twice(tmp_path
         monkeypatch.setattr(Store, step, watched(getattr(Store, step)))
     act()
     monkeypatch.undo()
-    assert seen
     queue.close()
-    after = Queue(seen[-1], MODEL)
+    assert seen
+    for folder in seen:
+        goes_on(Queue(folder, MODEL))
+
+
+def goes_on(after: Queue) -> None:
+    """The node is started on what a kill left, and its senders send again what they think was not taken."""
     counts = count_states(after.folder)
     assert after.accept("1", b"image") in (Accepted.AGAIN, Accepted.NEW)  # its sender was told nothing, and sends again
     assert after.accept("0", b"another image") is Accepted.AGAIN

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _QUEUE = "folder of what waits (it holds patient data, and is for its owner alone)"
 _SEND = "archive for the results, by C-STORE: AET@HOST:PORT"
 _STOW = "archive for the results, by STOW-RS: URL of its DICOMweb service"
+_RESULT = "made besides the report: picture, outline or region; repeatable; default: all; 'report' for it alone"
 _MIB = "largest image that is taken, in MiB"
 
 
@@ -27,6 +28,7 @@ def node(
     queue: Annotated[Path, typer.Option(help=_QUEUE)] = Path("node-queue"),
     send: Annotated[Optional[str], typer.Option(help=_SEND)] = None,
     stow: Annotated[Optional[str], typer.Option(help=_STOW)] = None,
+    result: Annotated[Optional[list[str]], typer.Option(help=_RESULT)] = None,
     allow: Annotated[
         Optional[list[str]], typer.Option(help="AE title that may call; repeatable; demanded off loopback")
     ] = None,
@@ -52,7 +54,7 @@ def node(
     from cxrlens.serving.node.states import Room
 
     listening = Listening(aet, host, port, tuple(allow or ()), max_mib << 20)
-    options = NodeOptions(queue, send, stow, Room(max_waiting, remember_days=float(remember)))
+    options = NodeOptions(queue, send, stow, tuple(result or ()), Room(max_waiting, remember_days=float(remember)))
     run_node(_exported(model), listening, options)
 
 
@@ -65,6 +67,7 @@ def pull(
     queue: Annotated[Path, typer.Option(help=_QUEUE)] = Path("pull-queue"),
     send: Annotated[Optional[str], typer.Option(help=_SEND)] = None,
     stow: Annotated[Optional[str], typer.Option(help=_STOW + "; default: the same archive")] = None,
+    result: Annotated[Optional[list[str]], typer.Option(help=_RESULT)] = None,
     max_mib: Annotated[int, typer.Option(help=_MIB, min=1)] = 256,
 ) -> None:
     """Fetch radiographs from a DICOMweb archive, judge those without an answer, and store the results there."""
@@ -76,7 +79,9 @@ def pull(
 
     chosen = {} if modality is None else {"modalities": tuple(modality)}
     search = Search(tuple(study or ()), date, **chosen)
-    request = PullRequest(url, _exported(model), search, NodeOptions(queue, send, stow), max_mib << 20)
+    request = PullRequest(
+        url, _exported(model), search, NodeOptions(queue, send, stow, tuple(result or ())), max_mib << 20
+    )
     finish(_say(pull_images(request)))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from cxrlens.cores import usable_cores
-from cxrlens.errors import CxrlensError, UnreadableImageError
+from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
 from cxrlens.radiograph import Radiograph
 from cxrlens.serving.dicom.results import KINDS, ResultOptions, build_results, to_bytes
 from cxrlens.serving.node.queue import Queue
@@ -28,6 +28,19 @@ _UNNAMED = Path("image")
 _PAUSE_S = 5.0
 
 
+def kinds_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Kinds of DICOM objects by name, all of them where none is named; the report is always first among them.
+
+    Raises:
+        OptionError: an unknown name.
+    """
+    report = next(iter(KINDS))
+    for name in names:
+        if name not in KINDS:
+            raise OptionError(f"--result {name}", "is not known", f"use any of {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in (report, *(names or KINDS)))
+
+
 class Judge:
     """Threads that take images from the queue and put their results there.
 
@@ -35,14 +48,13 @@ class Judge:
         queue: of images.
         predictor: of an exported model.
         tally: what happened is counted there.
-        workers: threads; 0 takes one for each core this process may use.
+        kinds: of DICOM objects that are made, the report first.
     """
 
-    def __init__(self, queue: Queue, predictor: Predictor, tally: Tally, workers: int = 0) -> None:
-        self._queue, self._predictor, self._tally = queue, predictor, tally
+    def __init__(self, queue: Queue, predictor: Predictor, tally: Tally, kinds: tuple[str, ...] = tuple(KINDS)) -> None:
+        self._queue, self._predictor, self._tally, self._kinds = queue, predictor, tally, kinds
         self._stopping = Event()
-        count = workers or usable_cores()
-        self._threads = [Thread(target=self._work, name=f"judge-{i}", daemon=True) for i in range(count)]
+        self._threads = [Thread(target=self._work, name=f"judge-{i}", daemon=True) for i in range(usable_cores())]
 
     def start(self) -> None:
         """Begin."""
@@ -101,10 +113,10 @@ class Judge:
                 answers.append(source)
                 continue
             if isinstance(film, Radiograph):
-                answers.append(_objects(source, next(judged), film))
+                answers.append(self._objects(source, next(judged), film))
             else:
                 assert film is not None
-                answers.append(_objects(source, self._predictor.unreadable(str(_UNNAMED), film), None))
+                answers.append(self._objects(source, self._predictor.unreadable(str(_UNNAMED), film), None))
         return answers
 
     def _source(self, image: Waiting) -> bytes | str:
@@ -125,6 +137,17 @@ class Judge:
             fault = f"cannot be judged ({type(error).__name__})"
             return [self._predictor.unreadable(str(_UNNAMED), UnreadableImageError(_UNNAMED, fault, "look at it"))]
 
+    def _objects(self, source: bytes, prediction: Prediction, film: Radiograph | None) -> list[bytes] | str:
+        """All that are wanted; the report alone where the others cannot be made."""
+        fault = ""
+        for kinds in (self._kinds, self._kinds[:1]):
+            try:
+                made = build_results(source, prediction, ResultOptions(kinds, film))
+                return [to_bytes(dataset) for dataset in made]
+            except Exception as error:  # noqa: BLE001 # headers hold whatever their makers put there
+                fault = error.fault if isinstance(error, CxrlensError) else type(error).__name__
+        return f"no report can be made ({fault})"
+
 
 def _read(source: bytes) -> Radiograph | CxrlensError:
     try:
@@ -135,15 +158,3 @@ def _read(source: bytes) -> Radiograph | CxrlensError:
         return UnreadableImageError(_UNNAMED, "does not fit into memory", "shrink it")
     except Exception as error:  # noqa: BLE001 # whatever a decoder raises for bytes that nobody foresaw
         return UnreadableImageError(_UNNAMED, f"cannot be decoded ({type(error).__name__})", "export it again")
-
-
-def _objects(source: bytes, prediction: Prediction, film: Radiograph | None) -> list[bytes] | str:
-    """All objects; the report alone where the others cannot be made."""
-    fault = ""
-    for kinds in (tuple(KINDS), ("report",)):
-        try:
-            made = build_results(source, prediction, ResultOptions(kinds, film))
-            return [to_bytes(dataset) for dataset in made]
-        except Exception as error:  # noqa: BLE001 # headers hold whatever their makers put there
-            fault = error.fault if isinstance(error, CxrlensError) else type(error).__name__
-    return f"no report can be made ({fault})"

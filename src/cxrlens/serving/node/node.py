@@ -16,7 +16,7 @@ from types import FrameType
 
 from cxrlens import RESEARCH_ONLY
 from cxrlens.errors import OptionError
-from cxrlens.serving.node.judging import Judge
+from cxrlens.serving.node.judging import Judge, kinds_of
 from cxrlens.serving.node.outbox import PATIENCE, Archive, Outbox, Patience
 from cxrlens.serving.node.queue import Queue
 from cxrlens.serving.node.receiver import Listening, Receiver, is_loopback
@@ -36,6 +36,7 @@ class NodeOptions:
         queue: its folder.
         send: archive for results by C-STORE, as ``AET@HOST:PORT``.
         stow: or by STOW-RS: the URL of its DICOMweb service. One of the two must be given.
+        results: kinds of DICOM objects besides the report (:func:`kinds_of`); all where empty.
         room: how much may wait.
         patience: how long to wait for an archive.
     """
@@ -43,6 +44,7 @@ class NodeOptions:
     queue: Path
     send: str | None = None
     stow: str | None = None
+    results: tuple[str, ...] = ()
     room: Room = DEFAULT_ROOM
     patience: Patience = PATIENCE
 
@@ -63,11 +65,11 @@ class Node:
 
     def __init__(self, model: Path, listening: Listening, options: NodeOptions) -> None:
         self.listening, self.options, self.tally = listening, options, Tally()
-        archive = archive_of(options, listening.aet)
+        archive, kinds = archive_of(options, listening.aet), kinds_of(options.results)
         predictor = load_predictor(model, threads=1)  # each judging thread is one core's
         self.queue = Queue(options.queue, predictor.network.hash, options.room)
         self._receiver = Receiver(listening, self.queue.accept, self.tally)
-        self._judge = Judge(self.queue, predictor, self.tally)
+        self._judge = Judge(self.queue, predictor, self.tally, kinds)
         self._outbox = Outbox(self.queue, archive, self.tally, options.patience)
         try:
             self.port = self._receiver.start()

@@ -15,6 +15,8 @@ from cxrlens.serving.node.queue import Queue
 from cxrlens.serving.node.states import Outcome, Parcel
 from cxrlens.serving.node.tally import Tally, log
 
+_LEAVE_S = 10.0
+
 AT_ONCE = 24
 """Images whose results go out together."""
 
@@ -87,10 +89,11 @@ class Outbox:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the image that is being sent, and return then."""
+        """End the image that is being sent, and return then, or after a while: an archive that hangs holds up nothing,
+        and what it did not answer is sent again at the next start."""
         self._stopping.set()
         self._queue.ready.set()
-        self._thread.join()
+        self._thread.join(_LEAVE_S)
 
     def step(self) -> int:
         """Send what waits and whose time has come; how many images there were.

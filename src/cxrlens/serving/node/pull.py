@@ -6,14 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
 from cxrlens.serving.node.door import OWN_RESULT, refuse
 from cxrlens.serving.node.errors import ArchiveDownError, NodeError
 from cxrlens.serving.node.finding import Instance, Search, WebArchive, report_uids
-from cxrlens.serving.node.judging import Judge
+from cxrlens.serving.node.judging import Judge, kinds_of
 from cxrlens.serving.node.node import NodeOptions, archive_of, quiet_libraries, stop_on_signals
 from cxrlens.serving.node.outbox import Outbox
 from cxrlens.serving.node.queue import Queue
@@ -75,14 +75,14 @@ def pull(request: PullRequest) -> Pulled:
     """
     options = request.options
     if options.send is None and options.stow is None:
-        options = NodeOptions(options.queue, stow=request.url, room=options.room, patience=options.patience)
-    archive, tally = archive_of(options, "CXRLENS"), Tally()
+        options = replace(options, stow=request.url)
+    archive, kinds, tally = archive_of(options, "CXRLENS"), kinds_of(options.results), Tally()
     source = WebArchive(request.url, request.max_bytes)
     predictor = load_predictor(request.model, threads=1)
     told = Pulled()
     with quiet_libraries(), _stoppable() as stopping:
         queue = Queue(options.queue, predictor.network.hash, options.room)
-        judge, outbox = Judge(queue, predictor, tally), Outbox(queue, archive, tally, options.patience)
+        judge, outbox = Judge(queue, predictor, tally, kinds), Outbox(queue, archive, tally, options.patience)
         judge.start()
         outbox.start()
         line = _Line(queue, outbox, stopping)
