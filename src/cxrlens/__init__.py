@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from cxrlens.serving.predictor import Predictor
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 RESEARCH_ONLY = "Research software, not a medical device: not for diagnosis or for decisions about patients."
 
