@@ -242,6 +242,15 @@ def test_downloads_are_what_they_say(open_page, served, films):
     assert zipfile.ZipFile(io.BytesIO(data)).namelist()
 
 
+def test_dicom_without_a_preamble_is_dicom_too(open_page, films, tmp_path):
+    bare = tmp_path / "bare.dcm"
+    bare.write_bytes(films.dicom.read_bytes()[132:])
+    page = open_page()
+    judged(page, bare)
+    _name, data = downloaded(page, "DICOM")
+    assert zipfile.ZipFile(io.BytesIO(data)).namelist()
+
+
 def test_dicom_is_not_offered_for_other_files_and_says_why(open_page, films):
     page = open_page()
     judged(page, films.answered)

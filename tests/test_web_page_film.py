@@ -150,6 +150,17 @@ def test_each_class_has_a_map_of_its_own(page):
     expect(page.locator("#target option:checked")).to_have_text(re.compile(r"\(likeliest\)$"))
 
 
+def test_each_layer_has_a_map_of_its_own(page, served):
+    layers = served.predictor.network.layers
+    expect(page.get_by_label("Layer", exact=True).locator("option")).to_have_count(len(layers))
+    pictures = {}
+    for layer in layers:
+        page.select_option("#layer", layer)
+        page.locator("#heat-note", has_text=f"in the layer {layer};").wait_for(state="attached")
+        pictures[layer] = canvas(page).tobytes()
+    assert len(set(pictures.values())) == len(layers) > 1
+
+
 def test_the_right_button_sets_the_window_and_the_mode_does_it_for_the_left(page):
     x, y = place(page)
     page.mouse.move(x, y)

@@ -159,6 +159,7 @@ byId("export").addEventListener("change", ({ target }) => {
 
 function reset() {
   byId("target").value = "";
+  byId("layer").selectedIndex = 0;
   controls.reset();
   loading.changeHeat();
 }

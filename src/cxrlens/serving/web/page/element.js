@@ -17,6 +17,20 @@ export function el(tag, properties = {}, ...children) {
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
+/** At most one call in so many milliseconds, the first of them soon. */
+export function seldom(work, pause = 150) {
+  let timer = 0;
+  let last = -Infinity;
+  return () => {
+    if (timer) return;
+    timer = setTimeout(() => {
+      timer = 0;
+      last = performance.now();
+      work();
+    }, Math.max(last + pause - performance.now(), 0));
+  };
+}
+
 /** At most one call a frame, however often it is asked for. */
 export function eachFrame(work) {
   let asked = false;

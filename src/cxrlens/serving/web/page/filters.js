@@ -1,6 +1,6 @@
 // Above the list: which rows are shown, how far the work is, and the list as a file.
 
-import { byId, el } from "./element.js";
+import { byId, el, seldom } from "./element.js";
 import { KIND_WORDS } from "./words.js";
 
 const KINDS = ["not sure", "refused", "error"];
@@ -12,7 +12,7 @@ export class Filters {
     this.queue = queue;
     this.classes = [];
     items.addEventListener("change", () => this.render());
-    queue.addEventListener("progress", () => this.progress());
+    queue.addEventListener("progress", seldom(() => this.progress()));
     byId("find").addEventListener("input", (event) => {
       items.find = event.target.value;
       items.arrange();

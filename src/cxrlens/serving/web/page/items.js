@@ -1,6 +1,6 @@
 // The worklist's rows: what was given, how far it is, what was said of it; filters and order.
 
-import { eachFrame } from "./element.js";
+import { seldom } from "./element.js";
 
 /** One file and what became of it. */
 export class Item {
@@ -14,9 +14,9 @@ export class Item {
     this.note = "";
   }
 
-  /** A promise of whether the file has DICOM's own mark (PS3.10 section 7.1); only then DICOM results are offered. */
+  /** A promise of whether the file is DICOM by its first bytes; only then DICOM results are offered. */
   get isDicom() {
-    this.told ??= this.file.slice(128, 132).text().then((mark) => mark === "DICM", () => false);
+    this.told ??= this.file.slice(0, 132).arrayBuffer().then(isDicom, () => false);
     return this.told;
   }
 
@@ -57,7 +57,7 @@ export class Items extends EventTarget {
     this.sort = { by: "added", down: false };
     this.current = null;
     this.last = 0;
-    this.arrangeSoon = eachFrame(() => this.arrange());
+    this.arrangeSoon = seldom(() => this.arrange());
   }
 
   add(files) {
@@ -122,6 +122,14 @@ export class Items extends EventTarget {
     for (const item of this.all) found.set(item.filter, (found.get(item.filter) ?? 0) + 1);
     return found;
   }
+}
+
+/** DICOM's own mark (PS3.10 section 7.1), or a data set that begins without one; asked of files that were judged. */
+function isDicom(buffer) {
+  const head = new Uint8Array(buffer);
+  if (String.fromCharCode(...head.subarray(128, 132)) === "DICM") return true;
+  const [low, high, element, zero] = head;
+  return (low === 2 || low === 8) && high === 0 && zero === 0 && element <= 0x18;
 }
 
 const compare = {

@@ -27,8 +27,8 @@ export class Loading {
     this.model = model;
     this.fillTargets(null);
     const layers = model.layers ?? [];
-    byId("layer").replaceChildren(...layers.map((name) => el("option", { value: name, text: `${name} layer` })));
-    if (layers.includes("deepest")) byId("layer").value = "deepest";
+    byId("layer").replaceChildren(...layers.map((name, at) => el("option", { value: name, text: at ? name : `${name} (deepest)` })));
+    byId("layer-row").hidden = layers.length < 2; // no choice: the note names it
   }
 
   fillTargets(likeliest) {
@@ -63,7 +63,6 @@ export class Loading {
     this.fillTargets(item?.likeliest?.[0]);
     const maps = Boolean(prediction?.cam);
     for (const id of ["target", "layer"]) byId(id).disabled = !maps;
-    byId("layer").hidden = (this.model?.layers ?? []).length < 2; // no choice: the note names it
     byId("heat-note").textContent = this.heatNote(item);
     this.say(this.filmNote(item));
     if (!prediction?.id || prediction.status === "error") {
@@ -99,7 +98,7 @@ export class Loading {
       if (now.target !== wanted.target || now.layer !== wanted.layer) return; // another was chosen meanwhile
       this.viewer.setHeat(heat);
       byId("heat-note").textContent = heat.top
-        ? `What moved the network towards ${heat.target}, in its ${wanted.layer} layer; not an outline of a finding.`
+        ? `What moved the network towards ${heat.target}, in the ${layerWords(wanted.layer)}; not an outline of a finding.`
         : `Nothing in this film speaks for ${heat.target}: the map is empty.`;
     } catch (error) {
       if (signal.aborted) return;
@@ -157,3 +156,6 @@ export class Loading {
     byId("film-note").textContent = text;
   }
 }
+
+/** Exports that name no layers have the deepest one alone. */
+const layerWords = (name) => (name === "deepest" ? "deepest layer" : `layer ${name}`);

@@ -16,7 +16,6 @@ export class Worklist {
     this.body = byId("grid-rows");
     this.render = eachFrame(() => this.renderNow());
     items.addEventListener("change", this.render);
-    items.addEventListener("item", this.render);
     items.addEventListener("select", () => this.follow());
     this.scroll.addEventListener("scroll", this.render, { passive: true });
     new ResizeObserver(this.render).observe(this.scroll);
@@ -30,10 +29,10 @@ export class Worklist {
     if (!this.measured) {
       const probe = this.row(null);
       this.body.append(probe);
-      this.measured = probe.offsetHeight || 40;
+      this.measured = probe.offsetHeight; // 0 while the list is not displayed
       probe.remove();
     }
-    return this.measured;
+    return this.measured || 40;
   }
 
   sortBy(name) {
