@@ -6,7 +6,11 @@ A kilobyte of JPEG 2000 that claims 60,000 x 60,000 pixels took three gigabytes 
 from __future__ import annotations
 
 import io
+import random
 import resource
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +128,54 @@ def test_a_deflated_file_is_read_and_one_that_unpacks_to_too_much_is_refused():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30 * 1024
     with pytest.raises(UnreadableImageError, match="torn"):
         decode_radiograph(deflated()[:-40], HERE, LIMITS)
+
+
+def lossless() -> bytes:
+    """JPEG lossless, which GDCM alone reads; made by dcmtk."""
+    if shutil.which("dcmcjpeg") is None:
+        pytest.skip("needs dcmtk's dcmcjpeg")
+    with tempfile.TemporaryDirectory() as folder:
+        plain, packed = Path(folder) / "plain.dcm", Path(folder) / "packed.dcm"
+        plain.write_bytes(dicom(0, 96))
+        subprocess.run(["dcmcjpeg", "+e1", plain, packed], check=True, timeout=30)
+        return packed.read_bytes()
+
+
+def test_jpeg_lossless_is_what_it_was_before_it_was_packed():
+    expected = decode_radiograph(dicom(0, 96), HERE, LIMITS).pixels
+    packed = lossless()
+    for _again in range(2):
+        assert np.array_equal(decode_radiograph(packed, HERE, LIMITS).pixels, expected)
+
+
+def test_a_file_that_ends_the_decoders_process_is_one_line_and_the_next_is_read():
+    """Found by fuzzing: GDCM calls std::terminate on some corrupt JPEG files, which ended the server."""
+    packed = lossless()
+    at = packed.rindex(b"\xff\xd8\xff")
+    died = 0
+    for seed in range(60):
+        some = random.Random(seed)
+        spoilt = bytearray(packed)
+        for _ in range(3):
+            spoilt[at + 2 + some.randrange(300)] = some.randrange(256)
+        try:
+            decode_radiograph(bytes(spoilt), HERE, LIMITS)
+        except UnreadableImageError as error:
+            died += "died" in str(error)
+        if died:
+            break
+    assert died, "no file ended it: GDCM may have been mended, and apart.py be needed no more"
+    assert decode_radiograph(packed, HERE, LIMITS).pixels.shape == (96, 96)
+
+
+def test_a_decoder_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cxrlens.sources.apart.PATIENCE_S", 0.0)
+    with pytest.raises(UnreadableImageError, match="died"):
+        decode_radiograph(lossless(), HERE, LIMITS)
+
+
+def test_a_value_of_an_impossible_length_is_one_line():
+    """Found by fuzzing: pydicom's error for it derives from none of the usual ones."""
+    broken = dicom(0, 96).replace(b"\x28\x00\x10\x00US\x02\x00", b"\x28\x00\x10\x00UL\x03\x00", 1)
+    with pytest.raises(UnreadableImageError):
+        decode_radiograph(broken, HERE, LIMITS)

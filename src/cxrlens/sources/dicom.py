@@ -6,8 +6,11 @@ Stored values pass the grey-scale pipeline in the order of PS3.4 section N.2: Mo
 
 from __future__ import annotations
 
+import contextlib
 import io
+import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import (
     JPEG2000,
@@ -25,10 +28,12 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
 )
 
 from cxrlens.errors import UnreadableImageError
 from cxrlens.radiograph import Radiograph
+from cxrlens.sources.apart import decode_apart
 from cxrlens.sources.codestream import claimed_size
 from cxrlens.sources.facts import age_of, sex_of, view_of
 from cxrlens.sources.limits import ReadLimits
@@ -38,6 +43,7 @@ _PROJECTION = ("CR", "DX", "DR", "RG", "RF", "XA")
 _EXTRA = "install the decoders: pip install 'cxrlens[dicom]'"
 _AGAIN = "export it again from the archive"
 _MOST_SAMPLES = 4
+_DECODERS = ("pydicom", "pylibjpeg", "pyjpegls", "pillow")  # that survive corrupt files, the most exact first
 _MALFORMED = (
     ValueError,
     TypeError,
@@ -48,6 +54,8 @@ _MALFORMED = (
     OSError,
     RuntimeError,
     EOFError,
+    BytesLengthException,
+    struct.error,
 )
 """What pydicom raises for values that break the standard's own rules."""
 
@@ -67,7 +75,7 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
     dataset = _parse(data, path, stop_before_pixels=False)
     _check_image(dataset, path, limits)
     notes: list[str] = []
-    stored = _decode(dataset, path, limits)
+    stored = _decode(dataset, data, path, limits)
     try:
         pixels, tint = _render(stored, dataset, notes)
         colour = "grey" if stored.ndim == 2 else "rgb"
@@ -164,7 +172,7 @@ def _check_claimed(dataset: Dataset, path: Path, limits: ReadLimits) -> None:
         raise UnreadableImageError(path, f"has {claimed.components} samples a pixel", _AGAIN)
 
 
-def _decode(dataset: Dataset, path: Path, limits: ReadLimits) -> NDArray[Any]:
+def _decode(dataset: Dataset, data: bytes, path: Path, limits: ReadLimits) -> NDArray[Any]:
     """Stored values (H, W), or (H, W, 3) RGB."""
     uid = _transfer_syntax(dataset)
     try:
@@ -177,12 +185,28 @@ def _decode(dataset: Dataset, path: Path, limits: ReadLimits) -> NDArray[Any]:
     try:
         if "PixelData" in dataset:
             _check_claimed(dataset, path, limits)
-        stored = np.asarray(pydicom.pixels.pixel_array(dataset))
+        stored = _stored(dataset, data, uid, decoder.available_plugins)
     except (*_MALFORMED, MemoryError) as error:
         raise UnreadableImageError(path, f"has pixels that cannot be decoded ({_short(error)})", _AGAIN) from error
     if stored.ndim not in (2, 3) or (stored.ndim == 3 and stored.shape[2] != 3):
         raise UnreadableImageError(path, f"has pixels of shape {stored.shape}", _AGAIN)
     return stored
+
+
+def _stored(dataset: Dataset, data: bytes, uid: pydicom.uid.UID, installed: Sequence[str]) -> NDArray[Any]:
+    """By the first decoder that can. GDCM, which pydicom would ask first, ends its process on some corrupt files: it is
+    asked for what no other reads, and in a process of its own."""
+    if not uid.is_encapsulated:
+        return np.asarray(pydicom.pixels.pixel_array(dataset))
+    here = [name for name in _DECODERS if name in installed]
+    if uid == JPEGExtended12Bit and "gdcm" in installed:
+        here = []  # Pillow has 8 bits only
+    if not here:
+        return decode_apart(data, str(uid), "gdcm")
+    for name in here[:-1]:
+        with contextlib.suppress(*_MALFORMED):
+            return np.asarray(pydicom.pixels.pixel_array(dataset, decoding_plugin=name))
+    return np.asarray(pydicom.pixels.pixel_array(dataset, decoding_plugin=here[-1]))
 
 
 def _transfer_syntax(dataset: Dataset) -> pydicom.uid.UID:
