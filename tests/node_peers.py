@@ -104,7 +104,8 @@ class Orthanc:
     """A real archive on loopback; its folder is kept when it is stopped and started again."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.http, self.dicom = folder, free_port(), free_port()
+        self.folder, self.http, self.dicom, self.node = folder, free_port(), free_port(), free_port()
+        self.route = ""
         folder.mkdir(parents=True, exist_ok=True)
         self.web = f"http://127.0.0.1:{self.http}/dicom-web"
         self.peer = f"ORTHANC@127.0.0.1:{self.dicom}"
@@ -120,10 +121,12 @@ class Orthanc:
             "DicomAet": "ORTHANC",
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
-            "DicomModalities": {"cxrlens": ["CXRLENS", "127.0.0.1", 1]},
+            "DicomModalities": {"cxrlens": ["CXRLENS", "127.0.0.1", self.node]},
+            "LuaScripts": [str(self.folder / "route.lua")] if self.route else [],
             "Plugins": [str(PLUGIN)],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         }
+        (self.folder / "route.lua").write_text(self.route)
         path = self.folder / "orthanc.json"
         path.write_text(json.dumps(config))
         log = (self.folder / "orthanc.log").open("ab")

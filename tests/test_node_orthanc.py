@@ -1,10 +1,12 @@
 """The node against a real archive: Orthanc, over C-STORE and over DICOMweb; the node killed; the command line."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -13,9 +15,12 @@ pytest.importorskip("pynetdicom", reason="the extra 'dicom' is not installed")
 pytest.importorskip("onnxruntime", reason="the extra 'serve' is not installed")
 from pynetdicom import AE
 
+from cxrlens.errors import OptionError
+from cxrlens.serving.node.finding import Search
 from cxrlens.serving.node.ledger import count_states
 from cxrlens.serving.node.node import Node, NodeOptions
 from cxrlens.serving.node.outbox import Patience
+from cxrlens.serving.node.pull import PullRequest, pull
 from cxrlens.serving.node.receiver import Listening
 from node_peers import (
     CountingArchive,
@@ -76,54 +81,76 @@ def test_results_reach_orthanc_in_the_right_study_also_when_it_was_down(exported
 
 
 @needs_orthanc
+def test_orthanc_hands_on_what_comes_in_as_the_documentation_says(exported, tmp_path):
+    """Its own results come back to it and are not sent on again, and were refused if they were."""
+    page = (Path(__file__).parents[1] / "docs" / "node.md").read_text(encoding="utf-8")
+    archive = Orthanc(tmp_path / "orthanc")
+    archive.route = re.search(r"```lua\n(.*?)```", page, re.DOTALL).group(1)
+    films = [phantom_dataset(number) for number in (40, 41)]
+    options = NodeOptions(tmp_path / "queue", send=archive.peer, patience=QUICK)
+    try:
+        archive.start()
+        with Node(exported, Listening(port=archive.node), options) as node:
+            for film in films:
+                archive.put(file_bytes(film))
+            wait_for(lambda: len(archive.reports()) == 2)
+            wait_for(lambda: not node.queue.waiting())
+            assert node.tally["accepted"] == 2
+            assert node.tally["refused"] == 0
+    finally:
+        archive.stop()
+
+
+def pulled(url: str, model: Path, queue: Path, search: Search, *results: str) -> Counter:
+    """``cxrlens pull`` without a process of its own; counts of what came of it."""
+    return pull(PullRequest(url, model, search, NodeOptions(queue, results=results, patience=QUICK))).counts
+
+
+@needs_orthanc
 def test_pull_finds_judges_and_stores_and_does_it_once(exported, orthanc, tmp_path):
     for number in range(10, 13):
         orthanc.put(file_bytes(phantom_dataset(number)))
     other = phantom_dataset(13)
     other.StudyDate = "20190101"
     orthanc.put(file_bytes(other))
-    words = ("pull", orthanc.web, "--model", exported, "--date", "20240101-20241231", "--queue")
     wanted = [phantom_dataset(n).SOPInstanceUID for n in range(10, 13)]
-    done = run(*words, tmp_path / "one")
+    words = ("pull", orthanc.web, "--model", exported, "--date", "20240101-20241231", "--queue", tmp_path / "one")
+    done = run(*words)
     assert done.returncode == 0, done.stderr
     answered = Counter(source_of(report) for report in orthanc.reports())
     assert all(answered[uid] == 1 for uid in wanted)
     assert answered[other.SOPInstanceUID] == 0  # another date
     before = orthanc.get("/statistics")["CountInstances"]
     for queue in ("one", "two"):  # by the ledger, and by what the archive holds
-        done = run(*words, tmp_path / queue)
-        assert done.returncode == 0, done.stderr
-        assert "taken in 0" in done.stdout
-        assert "passed over 0" in done.stdout
+        counts = pulled(orthanc.web, exported, tmp_path / queue, Search(date="20240101-20241231"))
+        assert counts["found"] == counts["answered before"] > 2
+        assert counts["taken in"] == counts["passed over"] == 0
     assert orthanc.get("/statistics")["CountInstances"] == before
-    done = run(
-        "pull",
-        orthanc.web,
-        "--model",
-        exported,
-        "--study",
-        other.StudyInstanceUID,
-        "--queue",
-        tmp_path / "one",
-        "--result",
-        "report",
-    )
-    assert "taken in 1" in done.stdout, done.stdout + done.stderr
+    search = Search(studies=(str(other.StudyInstanceUID),))
+    assert pulled(orthanc.web, exported, tmp_path / "one", search, "report")["delivered"] == 1
     held = [each.Modality for each in orthanc.instances() if each.StudyInstanceUID == other.StudyInstanceUID]
     assert sorted(held) == ["CR", "SR"]
-    assert Counter(source_of(report) for report in orthanc.reports())[other.SOPInstanceUID] == 1
 
 
 @needs_orthanc
 def test_pull_passes_over_what_is_no_film_and_its_own_results(exported, orthanc, tmp_path):
-    film = phantom_dataset(20)
+    film, text = phantom_dataset(20), phantom_dataset(21)
+    text.StudyInstanceUID = film.StudyInstanceUID
+    del text.PixelData
     orthanc.put(file_bytes(film))
-    words = ("pull", orthanc.web, "--model", exported, "--study", film.StudyInstanceUID, "--queue", tmp_path / "queue")
-    assert run(*words).returncode == 0
-    done = run(*words, "--modality", "OT", "--modality", "CR", "--modality", "SR")
-    assert done.returncode == 0, done.stderr
-    assert "taken in 0" in done.stdout
+    orthanc.put(file_bytes(text))
+    study = (str(film.StudyInstanceUID),)
+    counts = pulled(orthanc.web, exported, tmp_path / "queue", Search(study))
+    assert (counts["found"], counts["delivered"], counts["passed over"]) == (2, 1, 1)
+    counts = pulled(orthanc.web, exported, tmp_path / "queue", Search(study, modalities=("OT", "CR", "SR")))
+    assert (counts["found"], counts["answered before"], counts["passed over"]) == (2, 1, 1)
     assert len([r for r in orthanc.reports() if r.StudyInstanceUID == film.StudyInstanceUID]) == 1
+
+
+def test_a_search_that_is_none_is_one_line():
+    for wrong in ({"date": "yesterday"}, {"date": "-"}, {"studies": ("1.2*",)}):
+        with pytest.raises(OptionError):
+            Search(**wrong)
 
 
 def test_pull_from_nobody_is_one_line(exported, tmp_path):

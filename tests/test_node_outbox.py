@@ -19,6 +19,7 @@ from cxrlens.serving.node.ledger import count_states
 from cxrlens.serving.node.node import NodeOptions, archive_of
 from cxrlens.serving.node.outbox import Outbox, Patience
 from cxrlens.serving.node.queue import Queue
+from cxrlens.serving.node.spread import Spread
 from cxrlens.serving.node.states import Outcome
 from cxrlens.serving.node.storing import Peer, StoreArchive, outcome_of
 from cxrlens.serving.node.stow import StowArchive
@@ -153,6 +154,29 @@ def test_an_archive_that_knows_implicit_vr_alone_is_written_to_so(queue):
         (taken,) = archive.got
         assert taken.SOPInstanceUID == uid
         assert taken.PixelData == phantom_dataset(1000).PixelData
+
+
+def test_files_that_somebody_took_away_stop_nothing(queue):
+    uids = fill(queue, 3)
+    (parcel, *_) = queue.outgoing(1)
+    parcel.parts[0].unlink()
+    with CountingArchive().running() as archive:
+        with sending(queue, StoreArchive(Peer.parse(archive.peer), "CXRLENS")):
+            wait_for(lambda: not queue.waiting())
+        assert set(got(archive)) >= {uid for each in uids[1:] for uid in each}
+    assert count_states(queue.folder) == {"received": 0, "judged": 0, "delivered": 2, "failed": 1}
+
+
+def test_several_ways_to_one_archive_deliver_each_result_once_and_their_errors_are_told(queue):
+    uids = fill(queue, 9)
+    poison = uids[4][1]
+    archive = CountingArchive(lambda event: None if event.request.AffectedSOPInstanceUID == poison else 0)
+    with archive.running():
+        outbox = Outbox(queue, Spread(StoreArchive(Peer.parse(archive.peer), "CXRLENS"), 4), Tally(), QUICK)
+        with pytest.raises(ArchiveDownError, match="ended the association"):
+            outbox.step()
+        wait_for(lambda: outbox.step() == 0 and len(queue.outgoing(9, now=1e12)) == 1)
+    assert got(archive) == Counter(uid for each in uids for uid in each if uid != poison)
 
 
 def test_an_archive_that_takes_no_such_thing_keeps_results_waiting(queue):

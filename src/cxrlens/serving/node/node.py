@@ -20,6 +20,7 @@ from cxrlens.serving.node.judging import Judge, kinds_of
 from cxrlens.serving.node.outbox import PATIENCE, Archive, Outbox, Patience
 from cxrlens.serving.node.queue import Queue
 from cxrlens.serving.node.receiver import Listening, Receiver, is_loopback
+from cxrlens.serving.node.spread import Spread
 from cxrlens.serving.node.states import DEFAULT_ROOM, Room
 from cxrlens.serving.node.storing import Peer, StoreArchive
 from cxrlens.serving.node.tally import Tally, log
@@ -117,11 +118,11 @@ def archive_of(options: NodeOptions, aet: str) -> Archive:
         fault = "were both given" if options.send else "are both missing: results must go somewhere"
         raise OptionError("--send and --stow", fault, "give one: --send AET@HOST:PORT or --stow URL")
     if options.send is not None:
-        return StoreArchive(Peer.parse(options.send), aet)
+        return Spread(StoreArchive(Peer.parse(options.send), aet))
     from cxrlens.serving.node.stow import StowArchive
 
     assert options.stow is not None
-    return StowArchive(options.stow)
+    return Spread(StowArchive(options.stow))
 
 
 def run_node(model: Path, listening: Listening, options: NodeOptions) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Protocol
@@ -17,7 +18,7 @@ from cxrlens.serving.node.tally import Tally, log
 
 _LEAVE_S = 10.0
 
-AT_ONCE = 24
+AT_ONCE = 32
 """Images whose results go out together."""
 
 
@@ -39,7 +40,7 @@ class Delivery:
 class Archive(Protocol):
     """Where results go."""
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Delivery]:
+    def deliver(self, parcels: Sequence[Parcel]) -> Generator[Delivery, None, None]:
         """Send; what was said is told as soon as it is known.
 
         Raises:
@@ -102,16 +103,29 @@ class Outbox:
             ArchiveDownError: it is down.
         """
         parcels = self._queue.outgoing(AT_ONCE)
-        for delivery in self._archive.deliver(parcels) if parcels else ():
-            state = self._queue.settle(delivery.parcel, delivery.outcomes, delivery.note, self._patience.image_s)
-            self._tally.add({"delivered": "answered", "failed": "failed", "judged": "put off"}[state])
-            if delivery.note:
-                log.warning("results of an image: %s", delivery.note)
-            if any(outcome is Outcome.TAKEN for outcome in delivery.outcomes.values()):
-                self._is_up()
-            if self._stopping.is_set():
-                break
+        whole = [parcel for parcel in parcels if self._is_whole(parcel)]
+        with closing(self._archive.deliver(whole)) as deliveries:
+            for delivery in deliveries:
+                self._settle(delivery)
+                if self._stopping.is_set():
+                    break
         return len(parcels)
+
+    def _is_whole(self, parcel: Parcel) -> bool:
+        """Files that somebody else took out of the folder shall not stop the rest."""
+        gone = [part for part, path in parcel.parts.items() if not path.is_file()]
+        if gone:
+            lost = dict.fromkeys(gone, Outcome.REFUSED)
+            self._settle(Delivery(parcel, lost, "a file is gone from the queue folder"))
+        return not gone
+
+    def _settle(self, delivery: Delivery) -> None:
+        state = self._queue.settle(delivery.parcel, delivery.outcomes, delivery.note, self._patience.image_s)
+        self._tally.add({"delivered": "answered", "failed": "failed", "judged": "put off"}[state])
+        if delivery.note:
+            log.warning("results of an image: %s", delivery.note)
+        if any(outcome is Outcome.TAKEN for outcome in delivery.outcomes.values()):
+            self._is_up()
 
     def _work(self) -> None:
         while not self._stopping.is_set():

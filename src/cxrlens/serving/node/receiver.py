@@ -34,7 +34,7 @@ from cxrlens.serving.node.door import (
     refuse,
 )
 from cxrlens.serving.node.errors import NodeError
-from cxrlens.serving.node.guard import OFFERED_PDU, Guard
+from cxrlens.serving.node.guard import OFFERED_PDU, Guard, send_at_once
 from cxrlens.serving.node.states import Accepted
 from cxrlens.serving.node.tally import Tally, log
 
@@ -184,6 +184,7 @@ class Receiver:
         self._server = None
 
     def _opened(self, event: evt.Event) -> None:
+        send_at_once(event)
         transport = event.assoc.dul.socket
         transport.socket.settimeout(_STALL_S)
         transport.guard = Guard(transport, self._listening.max_bytes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import Any
 
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.status import code_to_category
 
 from cxrlens.errors import OptionError
 from cxrlens.serving.node.errors import ArchiveDownError
+from cxrlens.serving.node.guard import send_at_once
 from cxrlens.serving.node.outbox import Delivery
 from cxrlens.serving.node.receiver import check_title
 from cxrlens.serving.node.states import Outcome, Parcel
@@ -69,8 +70,10 @@ class StoreArchive:
         self._entity.connection_timeout = _CONNECT_S
         self._entity.acse_timeout = self._entity.dimse_timeout = self._entity.network_timeout = _ANSWER_S
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Delivery]:
+    def deliver(self, parcels: Sequence[Parcel]) -> Generator[Delivery, None, None]:
         """See :class:`cxrlens.serving.node.outbox.Archive`."""
+        if not parcels:
+            return
         metas = {path: pydicom.filereader.read_file_meta_info(path) for p in parcels for path in p.parts.values()}
         with self._association(metas.values()) as association:
             for parcel in parcels:
@@ -88,13 +91,16 @@ class StoreArchive:
 
     @contextmanager
     def _association(self, metas: Any) -> Iterator[Any]:
-        self._entity.requested_contexts = []
         classes = sorted({str(meta.MediaStorageSOPClassUID) for meta in metas})
-        for sop_class in classes:
-            # Implicit VR is what every archive must take (PS3.5 section 10.1); explicit is how results are written.
-            self._entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
-            self._entity.add_requested_context(sop_class, ImplicitVRLittleEndian)
-        association = self._entity.associate(self._peer.host, self._peer.port, ae_title=self._peer.aet)
+        # Implicit VR is what every archive must take (PS3.5 section 10.1); explicit is how results are written.
+        syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+        association = self._entity.associate(
+            self._peer.host,
+            self._peer.port,
+            contexts=[build_context(sop_class, syntax) for sop_class in classes for syntax in syntaxes],
+            ae_title=self._peer.aet,
+            evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once)],
+        )
         try:
             if not association.is_established:
                 raise self._down(association)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pydicom
 import requests
+from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset
 
 from cxrlens.serving.node.outbox import Delivery
@@ -30,15 +31,17 @@ class StowArchive:
     """
 
     def __init__(self, url: str) -> None:
-        self._url, self._client = url, connect(url, _ANSWER_BYTES)
+        self._url = url
+        connect(url, _ANSWER_BYTES)
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Delivery]:
+    def deliver(self, parcels: Sequence[Parcel]) -> Generator[Delivery, None, None]:
         """See :class:`cxrlens.serving.node.outbox.Archive`."""
+        client = connect(self._url, _ANSWER_BYTES)  # its connection is one thread's
         for parcel in parcels:
             objects = {part: pydicom.dcmread(path) for part, path in parcel.parts.items()}
             try:
                 with errors_in_one_line(self._url):
-                    answer = self._store(list(objects.values()))
+                    answer = _store(client, list(objects.values()))
             except Exception:
                 yield Delivery(parcel, {})  # whether this one brought it down is not known: the others go first
                 raise
@@ -47,18 +50,19 @@ class StowArchive:
             else:
                 yield _told(parcel, objects, answer)
 
-    def _store(self, objects: list[Dataset]) -> Dataset | int:
-        try:
-            answer: Dataset = self._client.store_instances(objects)
-        except requests.HTTPError as error:
-            if error.response is None:
-                raise
-            if error.response.status_code == 409:  # none was stored; the body says why of each
-                return Dataset.from_json(error.response.json())
-            if error.response.status_code in _NEVER:
-                return int(error.response.status_code)
+
+def _store(client: DICOMwebClient, objects: list[Dataset]) -> Dataset | int:
+    try:
+        answer: Dataset = client.store_instances(objects)
+    except requests.HTTPError as error:
+        if error.response is None:
             raise
-        return answer
+        if error.response.status_code == 409:  # none was stored; the body says why of each
+            return Dataset.from_json(error.response.json())
+        if error.response.status_code in _NEVER:
+            return int(error.response.status_code)
+        raise
+    return answer
 
 
 def _told(parcel: Parcel, objects: dict[int, Dataset], answer: Any) -> Delivery:
