@@ -3,7 +3,7 @@
 import { byId, el, seldom } from "./element.js";
 import { KIND_WORDS } from "./words.js";
 
-const KINDS = ["not sure", "refused", "error"];
+const KINDS = ["not sure", "refused", "error", "waiting"];
 
 /** Joins filters, search and progress to the rows. */
 export class Filters {
@@ -27,9 +27,8 @@ export class Filters {
   render() {
     const { items } = this;
     const counts = items.counts();
-    const waiting = ["waiting", "sending"].filter((kind) => counts.has(kind));
     const known = [...this.classes, ...KINDS].filter((name) => counts.has(name) || items.filter === name);
-    const rows = [["all", "All", items.all.length], ...[...known, ...waiting].map((n) => [n, KIND_WORDS[n] ?? n, counts.get(n) ?? 0])];
+    const rows = [["all", "All", items.all.length], ...known.map((n) => [n, KIND_WORDS[n] ?? n, counts.get(n) ?? 0])];
     const told = JSON.stringify([rows, items.filter]);
     if (told !== this.told) {
       this.told = told;

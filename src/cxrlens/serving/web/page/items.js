@@ -33,9 +33,10 @@ export class Item {
     return Object.entries(shares).reduce((best, each) => (each[1] > best[1] ? each : best));
   }
 
-  /** What the list's column of results says and sorts by. */
+  /** What rows are filtered and sorted by: the class, or the kind. */
   get filter() {
-    return this.kind === "answered" ? this.prediction.label : this.kind;
+    if (this.kind === "answered") return this.prediction.label;
+    return this.kind === "sending" ? "waiting" : this.kind;
   }
 
   /** Why it is an error. */
