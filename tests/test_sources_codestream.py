@@ -179,3 +179,11 @@ def test_a_value_of_an_impossible_length_is_one_line():
     broken = dicom(0, 96).replace(b"\x28\x00\x10\x00US\x02\x00", b"\x28\x00\x10\x00UL\x03\x00", 1)
     with pytest.raises(UnreadableImageError):
         decode_radiograph(broken, HERE, LIMITS)
+
+
+@pytest.mark.parametrize("tag", [b"\x08\x00\x60\x00CS", b"\x18\x00\x01\x51CS"], ids=["modality", "view"])
+def test_a_value_of_an_unknown_kind_is_one_line(tag: bytes):
+    """Found by fuzzing: facts of the header are parsed when they are asked for, after the pixels."""
+    broken = dicom(0, 96).replace(tag, tag[:4] + b"CN", 1)
+    with pytest.raises(UnreadableImageError, match="broken DICOM header"):
+        decode_radiograph(broken, HERE, LIMITS)

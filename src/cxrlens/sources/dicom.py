@@ -82,8 +82,11 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
         bits = int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 8)
     except _MALFORMED as error:
         raise UnreadableImageError(path, f"has a broken grey-scale description ({_short(error)})", _AGAIN) from error
-    metadata = _metadata(dataset)
-    modality = str(dataset.get("Modality") or "")
+    try:
+        metadata = _metadata(dataset)
+        modality = str(dataset.get("Modality") or "")
+    except _MALFORMED as error:
+        raise UnreadableImageError(path, f"has a broken DICOM header ({_short(error)})", _AGAIN) from error
     if modality not in _PROJECTION:
         notes.append(f"modality {modality or 'not told'}: no CR or DX")
     return Radiograph(pixels, str(path), "DICOM", bits, colour, tint, metadata, tuple(notes))
