@@ -187,3 +187,13 @@ def test_a_value_of_an_unknown_kind_is_one_line(tag: bytes):
     broken = dicom(0, 96).replace(tag, tag[:4] + b"CN", 1)
     with pytest.raises(UnreadableImageError, match="broken DICOM header"):
         decode_radiograph(broken, HERE, LIMITS)
+
+
+def test_a_report_of_an_unknown_kind_is_one_line():
+    data = pydicom.dcmread(io.BytesIO(dicom(0, 96)))
+    del data.PixelData
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, data, enforce_file_format=True)
+    broken = buffer.getvalue().replace(b"\x08\x00\x60\x00CS", b"\x08\x00\x60\x00C\x00", 1)
+    with pytest.raises(UnreadableImageError):
+        decode_radiograph(broken, HERE, LIMITS)

@@ -72,6 +72,13 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
         UnreadableImageError: no image, many frames, an unknown transfer syntax, a missing decoder, torn pixels.
     """
     _check_deflated(data, path, limits)
+    try:
+        return _read(data, path, limits)
+    except _MALFORMED as error:  # values are parsed when they are asked for
+        raise UnreadableImageError(path, f"has a broken DICOM header ({_short(error)})", _AGAIN) from error
+
+
+def _read(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
     dataset = _parse(data, path, stop_before_pixels=False)
     _check_image(dataset, path, limits)
     notes: list[str] = []
@@ -82,11 +89,8 @@ def read_dicom(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
         bits = int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 8)
     except _MALFORMED as error:
         raise UnreadableImageError(path, f"has a broken grey-scale description ({_short(error)})", _AGAIN) from error
-    try:
-        metadata = _metadata(dataset)
-        modality = str(dataset.get("Modality") or "")
-    except _MALFORMED as error:
-        raise UnreadableImageError(path, f"has a broken DICOM header ({_short(error)})", _AGAIN) from error
+    metadata = _metadata(dataset)
+    modality = str(dataset.get("Modality") or "")
     if modality not in _PROJECTION:
         notes.append(f"modality {modality or 'not told'}: no CR or DX")
     return Radiograph(pixels, str(path), "DICOM", bits, colour, tint, metadata, tuple(notes))
