@@ -163,7 +163,9 @@ def test_a_connection_without_a_request_is_given_up(api: httpx.Client, part: byt
 def test_a_second_request_on_a_connection_may_not_dawdle_either(api: httpx.Client):
     with plugged(api) as raw:
         raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert b"200 OK" in raw.recv(65536)
+        said = b""
+        while b'{"status":"ok"}' not in said:
+            said += raw.recv(65536)
         raw.sendall(b"GET /health HT")
         start = time.monotonic()
         assert answer_on(raw) == b""
