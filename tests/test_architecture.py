@@ -31,7 +31,7 @@ def test_functions_take_few_parameters():
     crowded = [
         f"{file.relative_to(SOURCE)}:{node.name}"
         for file in FILES
-        if file.name != "cli.py"
+        if file.name != "cli.py" and file.parent.name != "commands"
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and len(node.args.args) + len(node.args.kwonlyargs) - (node.args.args[:1] == ["self"]) > 9
