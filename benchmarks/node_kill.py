@@ -38,7 +38,8 @@ from pynetdicom import AE
 import cxrlens
 from cxrlens.cores import usable_cores
 from cxrlens.labels import CLASSES
-from cxrlens.serving.dicom.results import ResultOptions, build_results, to_bytes
+from cxrlens.serving.dicom.results import KINDS, ResultOptions, build_results, to_bytes
+from cxrlens.serving.node.checkpoint import mend
 from cxrlens.serving.node.judging import AT_ONCE
 from cxrlens.serving.node.ledger import count_states
 from cxrlens.sources.phantom import make_phantom
@@ -185,6 +186,7 @@ def send_all(images: list[Dataset], port: int, acknowledged: set[str], stop: thr
         if not association.is_established:
             time.sleep(0.2)
             continue
+        mend(association)
         for image in left:
             try:
                 status = association.send_c_store(image).get("Status")
@@ -209,11 +211,7 @@ def source_of(report: Dataset) -> str:
 def alone(model: str, images: list[Dataset]) -> tuple[float, float]:
     """Images a second: decoded and judged with heat-maps; and made into DICOM objects besides."""
     predictor = cxrlens.load(model, threads=1)
-    sources = []
-    for image in images:
-        buffer = io.BytesIO()
-        pydicom.dcmwrite(buffer, image, enforce_file_format=True)
-        sources.append(buffer.getvalue())
+    sources = [_bytes(image) for image in images]
     groups = [sources[start : start + AT_ONCE] for start in range(0, len(sources), AT_ONCE)]
 
     def judge(group: list[bytes]) -> None:
@@ -226,6 +224,27 @@ def alone(model: str, images: list[Dataset]) -> tuple[float, float]:
                 to_bytes(dataset)
 
     return _rate(judge, groups, len(sources)), _rate(make, groups, len(sources))
+
+
+def cost(model: str, images: list[Dataset]) -> dict[str, float]:
+    """CPU milliseconds an image of making each kind of object."""
+    predictor, spent = cxrlens.load(model, threads=1), {}
+    sources = [_bytes(image) for image in images]
+    films = [decode_radiograph(source, Path("image")) for source in sources]
+    answers = predictor.judge(films, cam=True)
+    for kind in KINDS:
+        start = time.process_time()
+        for source, film, answer in zip(sources, films, answers, strict=True):
+            for dataset in build_results(source, answer, ResultOptions((kind,), film)):
+                to_bytes(dataset)
+        spent[kind] = (time.process_time() - start) / len(images) * 1000
+    return spent
+
+
+def _bytes(image: Dataset) -> bytes:
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, image, enforce_file_format=True)
+    return buffer.getvalue()
 
 
 def _rate(work: Callable[[list[bytes]], None], groups: list[list[bytes]], count: int) -> float:
@@ -251,6 +270,7 @@ def main() -> int:
     chance = random.Random(seed)
     images = make_images(options.images, options.size)
     judging, making = alone(options.model, images[:200])
+    kinds = ", ".join(f"{kind} {spent:.0f}" for kind, spent in cost(options.model, images[:40]).items())
     with tempfile.TemporaryDirectory(prefix="node-kill-") as name:
         folder = Path(name)
         archive = Orthanc(folder) if options.archive == "orthanc" else StoreScp(folder)
@@ -275,6 +295,7 @@ def main() -> int:
     print(f"  {rate:.1f} images/s; {up:.1f} without the time it was down")
     for name, other in (("judging", judging), ("judging and making objects", making)):
         print(f"  {name} alone {other:.1f} images/s: ratio {rate / other:.2f}; {up / other:.2f} without that time")
+    print(f"  CPU of making objects, ms an image: {kinds}")
     return 0 if times[1] == options.images and not strangers else 1
 
 

@@ -1,5 +1,6 @@
 """From an accepted image to its results: whatever goes wrong with one image, the others are answered."""
 
+import random
 from dataclasses import replace
 
 import pydicom
@@ -10,6 +11,7 @@ pytest.importorskip("onnxruntime", reason="the extra 'serve' is not installed")
 import cxrlens
 from cxrlens.errors import OptionError
 from cxrlens.serving.node import judging
+from cxrlens.serving.node.door import refuse
 from cxrlens.serving.node.finding import report_uids
 from cxrlens.serving.node.judging import MOST_ATTEMPTS, Judge, kinds_of
 from cxrlens.serving.node.ledger import count_states
@@ -103,6 +105,35 @@ def test_an_image_whose_file_is_gone_fails_alone(queue, predictor):
     fill(queue, phantom_dataset(1))
     Judge(queue, predictor, Tally()).step()
     assert count_states(queue.folder) == {"received": 0, "judged": 1, "delivered": 0, "failed": 1}
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")  # pydicom's, of the spoilt values
+def test_whatever_the_bytes_of_a_header_are_an_object_is_refused_or_answered(queue, predictor):
+    """Bytes of the header altered, cut out and put in: nothing fails, nothing is left standing."""
+    whole, named = file_bytes(phantom_dataset(0)), phantom_dataset(0)
+    header = len(whole) - len(named.PixelData)
+    chance = random.Random(4)
+    taken = 0
+    for _ in range(300):
+        spoilt = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            place, what = chance.randrange(132, header - 40), chance.random()
+            if what < 0.6:
+                spoilt[place] = chance.randrange(256)
+            elif what < 0.8:
+                del spoilt[place : place + chance.randrange(1, 30)]
+            else:
+                spoilt[place:place] = chance.randbytes(chance.randrange(1, 20))
+        refusal = refuse(bytes(spoilt), named.SOPClassUID, named.SOPInstanceUID)
+        if refusal is None and taken < 24:
+            taken += 1
+            queue.accept(str(taken), bytes(spoilt))
+        assert refusal is None or len(refusal.reason) <= 64
+    assert taken == 24
+    judge = Judge(queue, predictor, Tally())
+    while judge.step():
+        pass
+    assert count_states(queue.folder) == {"received": 0, "judged": 24, "delivered": 0, "failed": 0}
 
 
 def test_a_full_disk_holds_nothing_against_the_images(queue, predictor, monkeypatch):

@@ -16,6 +16,7 @@ pytest.importorskip("onnxruntime", reason="the extra 'serve' is not installed")
 from pynetdicom import AE
 
 from cxrlens.errors import OptionError
+from cxrlens.serving.node.checkpoint import mend
 from cxrlens.serving.node.finding import Search
 from cxrlens.serving.node.ledger import count_states
 from cxrlens.serving.node.node import Node, NodeOptions
@@ -179,6 +180,7 @@ def _send(port: int, dataset) -> int | None:
     entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 5
     association = entity.associate("127.0.0.1", port)
+    mend(association)
     if not association.is_established:
         return None
     try:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import CTImageStorage
 
 from cxrlens.errors import OptionError
+from cxrlens.serving.node.checkpoint import Checkpoint
 from cxrlens.serving.node.errors import ArchiveDownError
 from cxrlens.serving.node.ledger import count_states
 from cxrlens.serving.node.node import NodeOptions, archive_of
@@ -154,6 +156,35 @@ def test_an_archive_that_knows_implicit_vr_alone_is_written_to_so(queue):
         (taken,) = archive.got
         assert taken.SOPInstanceUID == uid
         assert taken.PixelData == phantom_dataset(1000).PixelData
+
+
+def test_no_answer_is_lost_where_other_threads_keep_the_cpu_busy():
+    """Against the library's race: its own thread, one round late, took the answer and dropped it. A checkpoint that is
+    asked to hold returns when the thread stands there, whatever the two do in between."""
+    gate = Checkpoint(lambda: True)
+    passing, rounds = threading.Event(), []
+    stop = False
+
+    def reactor() -> None:
+        while not stop:
+            gate.wait()
+            passing.set()
+            rounds.append(1)
+            passing.clear()
+
+    thread = threading.Thread(target=reactor, daemon=True)
+    thread.start()
+    for _ in range(300):
+        gate.clear()
+        before = len(rounds)
+        assert not passing.is_set()
+        time.sleep(0.0002)
+        assert len(rounds) == before  # not one round more
+        gate.set()
+    stop = True
+    thread.join(5)
+    assert not thread.is_alive()
+    Checkpoint(lambda: False).clear()  # a thread that has ended is not waited for
 
 
 def test_files_that_somebody_took_away_stop_nothing(queue):

@@ -68,6 +68,7 @@ _SYNTAXES: tuple[str, ...] = (
 
 _STALL_S, _HANDSHAKE_S = 30.0, 10.0
 _LEAVE_S = 5.0
+_BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Receiver:
             taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             fault = "is taken: another node, or another program" if taken else f"cannot be listened on ({error})"
             raise NodeError(f"{where.host}:{where.port}", fault, "choose another --port or --host") from error
+        self._server.socket.listen(_BACKLOG)  # the library's own 5 make a peer among many wait for seconds
         return int(self._server.server_address[1])
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.status import code_to_category
 
 from cxrlens.errors import OptionError
+from cxrlens.serving.node.checkpoint import mend
 from cxrlens.serving.node.errors import ArchiveDownError
 from cxrlens.serving.node.guard import send_at_once
 from cxrlens.serving.node.outbox import Delivery
@@ -104,6 +105,7 @@ class StoreArchive:
         try:
             if not association.is_established:
                 raise self._down(association)
+            mend(association)
             yield association
         finally:
             if association.is_established:
