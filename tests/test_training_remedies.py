@@ -405,4 +405,5 @@ def test_two_processes_give_the_one_process_result_within_rounding(dataset: Data
     for file in (f"{name}-{kind}" for name in REMEDIES for kind in ("best", "state")):
         one, two = (load_file(tmp_path / f"{file}-{devices}.safetensors") for devices in (1, 2))
         for name, tensor in two.items():
-            torch.testing.assert_close(tensor, one[name], rtol=1e-6, atol=1e-7, msg=lambda m, n=name: f"{n}: {m}")
+            # AdamW divides by the size of the gradient: rounding of a tiny one is seen in the seventh digit.
+            torch.testing.assert_close(tensor, one[name], rtol=1e-5, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
