@@ -52,19 +52,20 @@ def equalise(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     between = (grey > darkest) & (grey < brightest)
     out: NDArray[np.float32] = (grey >= brightest).astype(np.float32)
     if between.any():
-        out[between] = np.interp(_shares_below(grey[between]), *_bell())
+        out[between] = _by_rank(grey[between])
     return out
 
 
-def _shares_below(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n,) the share of the values below each one and half of its equals; np.unique would import masked arrays."""
+def _by_rank(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) the grey of each value's rank; equal ones share their mean rank. np.unique would import masked arrays."""
     order = np.argsort(values)
     ordered = values[order]
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) + 1
     counts = np.diff(ends, prepend=0)
-    shares = np.empty(values.size)
-    shares[order] = np.repeat((ends - 0.5 * counts) / values.size, counts)
-    return shares
+    greys = np.interp((ends - 0.5 * counts) / values.size, *_bell())  # in order: many times faster than at random
+    out = np.empty(values.size)
+    out[order] = np.repeat(greys, counts)
+    return out
 
 
 @cache
