@@ -321,14 +321,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(exported: Path, films: Path, word
 
 def test_one_image_cold_imports_neither_torch_nor_tables_nor_plots(exported: Path, films: Path):
     code = (
-        "import sys\nfrom cxrlens.__main__ import main\n"
+        "import os, sys\nfrom cxrlens.__main__ import main\nos._exit = sys.exit  # to see what was imported\n"
         "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
         "heavy = {'torch', 'pandas', 'scipy', 'matplotlib', 'sklearn', 'pydicom', 'onnx', 'typer', 'rich', 'kornia'}\n"
-        "heavy &= set(sys.modules)\nassert not heavy, heavy\n"
+        "heavy &= set(sys.modules)\nassert not heavy, heavy\nprint('looked')\n"
     )
     words = ["predict", str(films / "a.png"), "--model", str(exported)]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("looked\n")
 
 
 def test_importing_the_package_costs_nothing():
