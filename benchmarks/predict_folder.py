@@ -19,12 +19,14 @@ from pathlib import Path
 
 import cxrlens
 from cxrlens.radiograph import Radiograph
-from cxrlens.serving.stream import AT_ONCE, find_images, predict_files
+from cxrlens.serving.stream import AT_ONCE, predict_files
 from cxrlens.sources import read_many
+from cxrlens.sources.walk import find_images
 
 PEAK = """
-import resource, sys
+import os, resource, sys
 from cxrlens.__main__ import main
+os._exit = sys.exit  # to be asked for its memory at the end
 try:
     main()
 except SystemExit:
