@@ -405,5 +405,7 @@ def test_two_processes_give_the_one_process_result_within_rounding(dataset: Data
     for file in (f"{name}-{kind}" for name in REMEDIES for kind in ("best", "state")):
         one, two = (load_file(tmp_path / f"{file}-{devices}.safetensors") for devices in (1, 2))
         for name, tensor in two.items():
-            # AdamW divides by the size of the gradient: rounding of a tiny one is seen in the seventh digit.
-            torch.testing.assert_close(tensor, one[name], rtol=1e-5, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+            # Tensor by tensor: AdamW divides by the size of the gradient, so that a single weight whose gradient is
+            # nearly 0 may show the rounding of that gradient in its sixth digit.
+            apart = torch.linalg.vector_norm((tensor - one[name]).double())
+            assert apart <= 1e-6 * torch.linalg.vector_norm(one[name].double()) + 1e-9, f"{file} {name}: {apart}"
