@@ -294,5 +294,17 @@ def test_a_small_set_gets_small_batches_so_that_an_epoch_has_steps(images: int, 
     assert TrainingOptions().settled(images).batch_size == batch
 
 
+@pytest.mark.parametrize(("images", "strength"), [(304, "standard"), (1999, "standard"), (2000, "strong")])
+def test_strong_augmentation_is_the_default_where_there_is_enough_to_learn_from(images: int, strength: str):
+    assert TrainingOptions().settled(images).augmentation == STRENGTHS[strength]
+    asked = TrainingOptions(augmentation=STRENGTHS["light"])
+    assert asked.settled(images).augmentation == STRENGTHS["light"]
+
+
+def test_options_travel_through_json_settled_or_not():
+    for options in (TrainingOptions(), TrainingOptions().settled(5000)):
+        assert TrainingOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
+
+
 def test_a_batch_size_that_is_given_is_kept() -> None:
     assert TrainingOptions(batch_size=8).settled(100_000).batch_size == 8

@@ -21,7 +21,8 @@ def training_options(size: int, given: Mapping[str, Any]) -> TrainingOptions:
     Args:
         size: side in pixels that the network sees.
         given: names of :class:`TrainingOptions`, or ``augmentation.NAME`` and ``preprocessing.NAME``; values as
-            typed, or already of the right type. ``augmentation=none`` (or another of ``STRENGTHS``) takes a strength.
+            typed, or already of the right type. ``augmentation=none`` (or another of ``STRENGTHS``) takes a strength;
+            single effects without one change ``standard``.
 
     Raises:
         OptionError: an unknown name, or a value that cannot be read.
@@ -29,16 +30,18 @@ def training_options(size: int, given: Mapping[str, Any]) -> TrainingOptions:
     defaults = TrainingOptions()
     own: dict[str, Any] = {}
     parts: dict[str, dict[str, Any]] = {"augmentation": {}, "preprocessing": {"size": size}}
-    strength = defaults.augmentation
+    strength: AugmentationOptions | None = None
     for name, value in given.items():
         part, dot, inner = name.partition(".")
         if dot and part in parts:
-            parts[part][inner] = _read(name, value, getattr(defaults, part), inner)
+            parts[part][inner] = _read(name, value, getattr(defaults, part) or STRENGTHS["standard"], inner)
         elif name == "augmentation":
             strength = _strength(str(value))
         else:
             own[name] = _read(name, value, defaults, name)
-    own["augmentation"] = replace(strength, **parts["augmentation"])
+    if parts["augmentation"]:
+        strength = replace(strength or STRENGTHS["standard"], **parts["augmentation"])
+    own["augmentation"] = strength
     own["preprocessing"] = replace(defaults.preprocessing, **parts["preprocessing"])
     return replace(defaults, **own)
 
