@@ -94,7 +94,9 @@ def test_the_run_folder_holds_what_later_commands_need(
     config, model = run.config(), run.model()
     assert config["dataset_hash"] == model["dataset_hash"] == dataset_hash(dataset.manifest())
     assert run.dataset().root == dataset.root.resolve()
-    assert TrainingOptions.from_dict(config["options"]) == OPTIONS
+    assert TrainingOptions.from_dict(config["options"]) == OPTIONS.settled(
+        int((dataset.manifest()["split"] == "train").sum())
+    )
     assert config["timings"]["images_per_s"] > 0
     assert config["timings"]["peak_memory_mb"] > 50
     assert config["machine"]["threads"] == 1
