@@ -215,3 +215,6 @@ def test_the_commands_to_reproduce_name_what_differs_from_the_defaults_and_the_s
     given = dict(word.split("=", 1) for word in words.split() if "=" in word)
     assert training_options(96, {**given, "model": "compact"}) == options
     assert _train_options(training_options(128, {}).to_dict()) == ""
+    for strength in ("none", "light", "standard", "strong"):  # a run keeps the one that was chosen for it
+        words = _train_options(training_options(128, {"augmentation": strength}).to_dict())
+        assert words == f" --set augmentation={strength}"

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from cxrlens import __version__
+from cxrlens.augmentation import STRENGTHS
 from cxrlens.report.records import RunRecord
 from cxrlens.report.splitting import SplitFacts
 from cxrlens.training import TrainingOptions
@@ -76,7 +77,9 @@ def _train_options(options: Mapping[str, Any]) -> str:
         usual = default.get(key)
         if value == usual:
             continue
-        if isinstance(value, Mapping) and isinstance(usual, Mapping):
+        if key == "augmentation" and isinstance(value, Mapping):
+            words += _augmentation(value)
+        elif isinstance(value, Mapping) and isinstance(usual, Mapping):
             inner = {name: of for name, of in value.items() if of != usual.get(name)}
             if key == "preprocessing" and "size" in inner:
                 words += ["--size", str(inner.pop("size"))]
@@ -88,6 +91,16 @@ def _train_options(options: Mapping[str, Any]) -> str:
         else:
             words += ["--set", f"{key}={value}"]
     return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _augmentation(effects: Mapping[str, float]) -> list[str]:
+    """The strength by its name, or what differs from ``standard``, from which the shell starts."""
+    standard = STRENGTHS["standard"].to_dict()
+    whole = {**standard, **effects}
+    for name, strength in STRENGTHS.items():
+        if strength.to_dict() == whole:
+            return ["--set", f"augmentation={name}"]
+    return [w for name, of in whole.items() if of != standard[name] for w in ("--set", f"augmentation.{name}={of}")]
 
 
 def _versions(config: Mapping[str, Any]) -> list[tuple[str, str]]:
