@@ -30,11 +30,13 @@ def write_objects(folder: Path, path: Path, answer: Prediction, film: Radiograph
         OptionError: the folder cannot be written to.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            if sniff(head) != "DICOM":
+                return _warned(answer, NO_DICOM)
+            data = head + file.read()
     except OSError:
         return answer  # the row says already that it cannot be read
-    if sniff(data[:HEAD_BYTES]) != "DICOM":
-        return _warned(answer, NO_DICOM)
     try:
         results = make_results(data, answer, ResultOptions(film=film))
     except DicomSourceError as error:
