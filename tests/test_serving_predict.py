@@ -30,13 +30,13 @@ from cxrlens.labels import CLASSES
 from cxrlens.model import load_model
 from cxrlens.preprocessing import to_model_input
 from cxrlens.radiograph import Radiograph
-from cxrlens.serving import stream
 from cxrlens.serving.formats import FORMATS
 from cxrlens.serving.images import to_radiograph
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import NO_CALIBRATION, NO_GATE, Predictor
 from cxrlens.serving.stream import AT_ONCE, StreamOptions, predict_files
-from cxrlens.sources import read_radiograph
+from cxrlens.sources import read_radiograph, reading
+from cxrlens.sources.limits import ReadLimits
 from cxrlens.sources.phantom.encode import encode_png, to_samples
 from cxrlens.sources.walk import find_images
 from serving_model import phantoms
@@ -179,9 +179,9 @@ def test_a_folder_goes_through_a_few_at_a_time(
     """However long the list, no more files are read than a few ahead of the row that was asked for."""
     read, shown = [], []
 
-    def counted(path: Path) -> Radiograph:
+    def counted(path: Path, limits: ReadLimits) -> Radiograph:
         read.append(path)
-        return read_radiograph(path)
+        return read_radiograph(path, limits)
 
     def seen(items: Iterable[Prediction], total: int, what: str) -> Iterator[Prediction]:
         assert total == 500
@@ -189,7 +189,7 @@ def test_a_folder_goes_through_a_few_at_a_time(
             shown.append(item)
             yield item
 
-    monkeypatch.setattr(stream, "read_radiograph", counted)
+    monkeypatch.setattr(reading, "read_radiograph", counted)
     rows = predict_files(predictor, [films / "a.png"] * 500, StreamOptions(workers=workers), seen)  # type: ignore[arg-type]
     for asked in range(1, 3 * AT_ONCE):
         next(rows)

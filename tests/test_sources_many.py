@@ -13,7 +13,7 @@ from PIL import Image
 
 from cxrlens.errors import CxrlensError, UnreadableImageError
 from cxrlens.radiograph import Radiograph
-from cxrlens.sources import many, read_many
+from cxrlens.sources import read_many, reading
 
 
 @pytest.fixture
@@ -43,25 +43,25 @@ def test_results_come_in_order_and_errors_take_their_place(files: list[Path], wo
 
 
 def test_order_holds_where_early_files_are_slow(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = many.read_radiograph
+    real = reading.read_radiograph
 
     def slow(path: Path, limits: object) -> Radiograph:
         time.sleep(0.03 if path.stem == "0" else 0)
         return real(path, limits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(many, "read_radiograph", slow)
+    monkeypatch.setattr(reading, "read_radiograph", slow)
     assert [index for index, _ in read_many(files, 4)] == list(range(40))
 
 
 def test_reading_does_not_run_ahead_of_its_consumer(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    real = many.read_radiograph
+    real = reading.read_radiograph
 
     def counted(path: Path, limits: object) -> Radiograph:
         started.append(path.stem)
         return real(path, limits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(many, "read_radiograph", counted)
+    monkeypatch.setattr(reading, "read_radiograph", counted)
     results = read_many(files, 2)
     next(iter(results))
     time.sleep(0.05)
@@ -95,7 +95,7 @@ def test_errors_other_than_a_files_own_are_not_swallowed(files: list[Path], monk
     def broken(path: Path, limits: object) -> Radiograph:
         raise ZeroDivisionError(path, limits)
 
-    monkeypatch.setattr(many, "read_radiograph", broken)
+    monkeypatch.setattr(reading, "read_radiograph", broken)
     with pytest.raises(ZeroDivisionError):
         list(read_many(files, 2))
 

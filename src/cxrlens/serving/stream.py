@@ -12,13 +12,13 @@ from pathlib import Path
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.allocator import keep_freed_memory
 from cxrlens.cores import usable_cores
-from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
+from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.folders import write_atomically
 from cxrlens.progress import Progress, quiet
 from cxrlens.radiograph import Radiograph
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import Predictor
-from cxrlens.sources.reading import read_radiograph
+from cxrlens.sources.reading import read_or_error
 
 AT_ONCE = 4
 """Images judged together, on each thread."""
@@ -98,7 +98,7 @@ def _together(
 
 def _judged(predictor: Predictor, paths: Sequence[Path], options: StreamOptions) -> list[Prediction]:
     """A few files from the disk to their rows; nothing of the pixels is left afterwards."""
-    reads = [_read(path) for path in paths]
+    reads = [read_or_error(path) for path in paths]
     films = [read for read in reads if isinstance(read, Radiograph)]
     mapped = options.cam is not None or (options.dicom is not None and bool(predictor.network.layers))
     answers = iter(predictor.judge(films, cam=mapped, target=options.target, layer=options.layer))
@@ -114,15 +114,6 @@ def _judged(predictor: Predictor, paths: Sequence[Path], options: StreamOptions)
             answer = answer.with_cam(str(_write_overlay(options.cam, path, answer)))
         rows.append(replace(answer, heat_map=None))
     return rows
-
-
-def _read(path: Path) -> Radiograph | CxrlensError:
-    try:
-        return read_radiograph(path)
-    except CxrlensError as error:
-        return error
-    except MemoryError:
-        return UnreadableImageError(path, "does not fit into memory", "shrink it")
 
 
 def _title(answer: Prediction) -> str:

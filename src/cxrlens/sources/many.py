@@ -10,11 +10,11 @@ from pathlib import Path
 
 from cxrlens.allocator import keep_freed_memory
 from cxrlens.cores import usable_cores
-from cxrlens.errors import CxrlensError, UnreadableImageError
+from cxrlens.errors import CxrlensError
 from cxrlens.progress import Progress, quiet
 from cxrlens.radiograph import Radiograph
 from cxrlens.sources.limits import DEFAULT_LIMITS, ReadLimits
-from cxrlens.sources.reading import read_radiograph
+from cxrlens.sources.reading import read_or_error
 
 _AHEAD = 4
 """Files in flight for each worker: enough that none waits for a slow neighbour."""
@@ -65,12 +65,7 @@ def _read_in_order(
 
 
 def _read(path: Path, limits: ReadLimits) -> Radiograph | CxrlensError:
-    try:
-        return read_radiograph(path, limits)
-    except CxrlensError as error:
-        return error
-    except MemoryError:
-        return UnreadableImageError(path, "does not fit into memory", "shrink it, or read with fewer workers")
+    return read_or_error(path, limits, "shrink it, or read with fewer workers")
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cxrlens.errors import UnreadableImageError
+from cxrlens.errors import CxrlensError, UnreadableImageError
 from cxrlens.radiograph import Radiograph
 from cxrlens.sources.filetype import HEAD_BYTES, describe, sniff
 from cxrlens.sources.limits import DEFAULT_LIMITS, ReadLimits
@@ -28,6 +28,24 @@ def read_radiograph(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiogra
     """
     path = Path(path)
     return decode_radiograph(_read_bytes(path, limits), path, limits)
+
+
+def read_or_error(
+    path: Path, limits: ReadLimits = DEFAULT_LIMITS, too_large: str = "shrink it"
+) -> Radiograph | CxrlensError:
+    """The same among many files: the error is given back, so that one bad file stops nothing.
+
+    Args:
+        path: as for :func:`read_radiograph`.
+        limits: likewise.
+        too_large: what to do about a file that does not fit into memory.
+    """
+    try:
+        return read_radiograph(path, limits)
+    except CxrlensError as error:
+        return error
+    except MemoryError:
+        return UnreadableImageError(path, "does not fit into memory", too_large)
 
 
 def decode_radiograph(data: bytes, path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiograph:
