@@ -327,6 +327,7 @@ def test_a_few_jumps_at_a_kink_pass_and_a_wrong_rule_does_not():
     kinked = expected.copy()
     kinked[3] *= 1.01
     assert maps_agree(apart_by_image(kinked, expected))
+    assert not maps_agree(apart_by_image(kinked, expected), deepest=True)
     assert not maps_agree(apart_by_image(expected * 1.01, expected))
     kinked[3, 0, 0, 0] += 0.2
     assert not maps_agree(apart_by_image(kinked, expected)), "far off in one image"

@@ -101,7 +101,8 @@ def _maps(network: Network, frames: NDArray[np.uint8], layer: str, expected: lis
     wanted = np.array([e["layers"][layer] if "layers" in e else e["maps"] for e in expected])
     apart = apart_by_image(figures_of(network.class_maps(frames, layer)), wanted)
     detail = f"largest difference, as a share of the largest value: {float(apart.max()):.1e}"
-    return Finding(maps_agree(apart), "heat-maps" if layer == network.layers[0] else f"heat-maps, {layer}", detail)
+    deepest = layer == network.layers[0]
+    return Finding(maps_agree(apart, deepest=deepest), "heat-maps" if deepest else f"heat-maps, {layer}", detail)
 
 
 def _versions(folder: ModelFolder) -> list[Finding]:
