@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from cxrlens.commands.first_export import export_first
+from cxrlens.commands.first_export import exported
 from cxrlens.commands.options import console, finish
 
 if TYPE_CHECKING:
@@ -96,14 +96,10 @@ def _say(pulled: Pulled) -> int:
 
 def _exported(given: Optional[Path]) -> Path:
     from cxrlens.errors import OptionError
-    from cxrlens.serving.run_model import find_model
 
     if given is None:
         raise OptionError("--model", "is missing", "give an exported model, or a run folder")
-    folder, ready = find_model(given)
-    if not ready:
-        export_first(given, folder)
-    return folder
+    return exported(given)
 
 
 def _check_extra() -> None:

@@ -73,18 +73,14 @@ def serve(
     engine: Annotated[str, typer.Option(help="onnxruntime or openvino-int8")] = "onnxruntime",
 ) -> None:
     """Serve a model on this machine: a page for people and an API for programs. Nothing is written to the disk."""
-    from cxrlens.commands.first_export import export_first
+    from cxrlens.commands.first_export import exported
     from cxrlens.serving.predictor import load_predictor
-    from cxrlens.serving.run_model import find_model
     from cxrlens.serving.web.options import server_options
     from cxrlens.serving.web.serve import read_token, serve
 
     chosen = {"host": host, "port": port, "queue": queue, "batch": batch, "token": read_token(token_file)}
     options = server_options(max_mib, keep_minutes, chosen)
-    folder, ready = find_model(model)
-    if not ready:
-        export_first(model, folder)
-    serve(load_predictor(folder, engine=engine), options)
+    serve(load_predictor(exported(model), engine=engine), options)
 
 
 def register(app: typer.Typer) -> None:
