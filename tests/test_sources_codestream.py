@@ -6,9 +6,11 @@ A kilobyte of JPEG 2000 that claims 60,000 x 60,000 pixels took three gigabytes 
 from __future__ import annotations
 
 import io
+import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,6 +25,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from cxrlens.errors import UnreadableImageError
+from cxrlens.sources import apart
 from cxrlens.sources.codestream import Claimed, claimed_size
 from cxrlens.sources.limits import ReadLimits
 from cxrlens.sources.reading import decode_radiograph
@@ -169,9 +172,13 @@ def test_a_file_that_ends_the_decoders_process_is_one_line_and_the_next_is_read(
 
 
 def test_a_decoder_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cxrlens.sources.apart.PATIENCE_S", 0.0)
+    assert decode_radiograph(lossless(), HERE, LIMITS).pixels.shape == (96, 96)
+    os.kill(apart._own.helper.pid, signal.SIGSTOP)  # it lives and answers nothing
+    monkeypatch.setattr("cxrlens.sources.apart.PATIENCE_S", 0.2)
     with pytest.raises(UnreadableImageError, match="died"):
         decode_radiograph(lossless(), HERE, LIMITS)
+    monkeypatch.undo()
+    assert decode_radiograph(lossless(), HERE, LIMITS).pixels.shape == (96, 96), "the next file has a new helper"
 
 
 def test_a_value_of_an_impossible_length_is_one_line():
