@@ -14,7 +14,7 @@ from cxrlens.audit.recall import Recall
 from cxrlens.audit.relatives import relatives
 from cxrlens.evaluation.intervals import Interval
 from cxrlens.folders import RunFolder, write_json
-from cxrlens.manifest import write_manifest
+from cxrlens.manifest import new_manifest, write_manifest
 
 
 def planned(root: Path, change: object = None, **about: int) -> tuple[list, list]:
@@ -87,6 +87,43 @@ def test_relatives_are_told_by_a_tenth_of_the_smaller_source(tmp_path: Path):
     found = relatives(share_radiographs(manifest.copy(), 5))
     assert found["north"] == {"east": pytest.approx(5 / 48, abs=1e-4)}
     assert found["west"] == {}
+
+
+def named(*cells: tuple[str, str, int]) -> pd.DataFrame:
+    """A manifest of (source, label, how many), without a copy."""
+    rows = [{"path": f"{s}-{label}-{i}", "source": s, "label": label} for s, label, n in cells for i in range(n)]
+    return new_manifest(rows)
+
+
+def test_sources_that_the_catalogue_knows_to_be_of_one_hospital_are_relatives_without_a_copy():
+    found = relatives(named(("nih", "Normal", 40), ("nih", "Pneumonia", 40), ("nih-sample", "Normal", 5)))
+    assert found == {"nih": {"nih-sample": 1.0}, "nih-sample": {"nih": 1.0}}
+
+
+def test_the_catalogue_is_asked_by_class():
+    nih, kermany = ("nih", "Normal", 50), ("kermany", "Pneumonia", 50)
+    covid, normals, viral = (("radiography", c, n) for c, n in (("COVID-19", 60), ("Normal", 30), ("Pneumonia", 30)))
+    assert relatives(named(nih, kermany, covid))["radiography"] == {}
+    assert relatives(named(nih, kermany, covid, normals))["radiography"] == {"nih": 0.6}
+    assert relatives(named(nih, kermany, covid, viral))["radiography"] == {"kermany": 0.6}
+    assert relatives(named(nih, kermany, covid, ("radiography", "Normal", 4)))["radiography"] == {}, "below a tenth"
+
+
+@pytest.mark.parametrize("unknown", ["nih2", "my-hospital", "radiography-viral", "north/nih-copy", ""])
+def test_a_name_that_is_not_in_the_catalogue_is_no_ones_relative(unknown: str):
+    found = relatives(named(("nih", "Normal", 40), (unknown, "Normal", 40), ("rsna", "Normal", 40)))
+    assert found == {"nih": {"rsna": 1.0}, unknown: {}, "rsna": {"nih": 1.0}}
+
+
+def test_a_catalogue_name_is_known_in_another_spelling_and_under_its_parents_name():
+    found = relatives(named(("a/NIH", "Normal", 40), ("b/nih", "Normal", 40), ("NIH Sample", "Normal", 40)))
+    assert set(found["a/NIH"]) == {"b/nih", "NIH Sample"}
+
+
+def test_copies_and_the_catalogue_do_not_add_up():
+    manifest = named(("nih", "Normal", 40), ("rsna", "Normal", 40))
+    manifest["duplicate_group"] = [str(i % 40) if i % 40 < 30 else "" for i in range(80)]
+    assert relatives(manifest) == {"nih": {"rsna": 1.0}, "rsna": {"nih": 1.0}}
 
 
 def test_what_cannot_be_left_out_is_named_with_its_reason(tmp_path: Path):

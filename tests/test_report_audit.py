@@ -91,7 +91,7 @@ def test_worst_source_comes_first_with_its_classes(page: Page) -> None:
     assert f"{HOSTILE_SOURCE} 40 0.12 0.07 to 0.17 0.83 0.78 to 0.88 0 %" in table
     assert "0.24 of 20" in table
     assert "has only 9 image(s), fewer than 20" in page.text
-    assert "Too high: “north” shares radiographs with south, which had to stay" in page.text
+    assert "Too high: “north” shares hospitals with south, which had to stay" in page.text
     assert "Over the other sources the mean recall is 0.29 (0.24 to 0.34)" in page.text
 
 

@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 from cxrlens.errors import CollectionError, OptionError
+from cxrlens.labels import CLASSES
 from cxrlens.sources import scan
-from cxrlens.sources.catalogue import CATALOGUE, find
+from cxrlens.sources.catalogue import CATALOGUE, find, home
 from cxrlens.sources.download import FetchError, download
 from cxrlens.sources.fetch import fetch
 from cxrlens.sources.public_set import RemoteFile
@@ -309,3 +310,16 @@ def test_torn_or_damaged_archive_leaves_nothing(tmp_path: Path) -> None:
             unpack_zip(tmp_path / "a.zip", tmp_path / "out")
         assert "torn or foreign" in one_line(caught)
         assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_catalogue_says_where_films_were_first_collected() -> None:
+    names = {entry.name for entry in CATALOGUE}
+    for entry in CATALOGUE:
+        for taken in entry.taken:
+            assert taken.source in names - {entry.name}
+            assert taken.label in ("", *CLASSES)
+        for label in ("", *CLASSES):
+            assert home(entry.name, label) in names, "it ends, at an entry"
+    assert home("rsna", "Normal") == home("radiography", "Normal") == home("nih-sample", "") == "nih"
+    assert home("radiography", "COVID-19") == "radiography"
+    assert home("somewhere", "Normal") == ""

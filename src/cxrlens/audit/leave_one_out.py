@@ -237,7 +237,7 @@ def _optimism(figures: Mapping[str, Any]) -> str:
     if not staying:
         return ""
     alone = figures["mean_without_relatives"]
-    words = f" For {len(staying)} of them ({', '.join(staying)}) sources that hold the same radiographs had to stay"
+    words = f" For {len(staying)} of them ({', '.join(staying)}) sources with films of the same hospitals had to stay"
     if alone["value"] is None:
         return f"{words}, so their figures are too high."
     return f"{words}, so their figures are too high; the mean over the others is {alone['value']:.2f}."

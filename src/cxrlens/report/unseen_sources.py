@@ -23,8 +23,8 @@ class UnseenSource:
         said: images that the network gave to each class.
         internal: balanced accuracy of the same network on the test part of the sources it knows.
         removed: images kept out of its training because they show what the source shows (copies, patients).
-        left_out_with: sources that were left out with it, since they hold the same radiographs.
-        stayed: sources that hold some of its radiographs but had to stay, or a class would be lost: the recall is too
+        left_out_with: sources that were left out with it, since they hold films of its hospitals.
+        stayed: sources that hold films of its hospitals but had to stay, or a class would be lost: the recall is too
             high by what the network has seen of the source there.
     """
 

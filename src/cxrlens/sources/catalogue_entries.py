@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cxrlens.sources.public_set import UNKNOWN, PublicSet, RemoteFile
+from cxrlens.sources.public_set import UNKNOWN, PublicSet, RemoteFile, Taken
 
 _KAGGLE = "a Kaggle account; 'Download' on the page"
 _FIGURES = "many images are figures of articles: arrows, panel letters and dates are burnt in"
@@ -97,6 +97,7 @@ CATALOGUE: tuple[PublicSet, ...] = (
             "Normal and Pneumonia are Kermany's children, the other classes adults: age names the class",
         ),
         account=_KAGGLE,
+        taken=(Taken("kermany", "Normal"), Taken("kermany", "Pneumonia")),
     ),
     PublicSet(
         name="kermany",
@@ -164,6 +165,7 @@ CATALOGUE: tuple[PublicSet, ...] = (
         citation="Ozturk et al., Computers in Biology and Medicine 121:103792, 2020",
         url="https://github.com/muhammedtalo/COVID-19",
         caveats=("its COVID-19 images are copies from covid-chestxray-dataset, some of them cropped", _FIGURES),
+        taken=(Taken("cohen", "COVID-19"),),
     ),
     PublicSet(
         name="nih",
@@ -192,6 +194,7 @@ CATALOGUE: tuple[PublicSet, ...] = (
         url="https://www.kaggle.com/datasets/nih-chest-xrays/sample",
         caveats=("a part of NIH ChestX-ray14: do not split the two apart", "some are rotated by 90 degrees"),
         account=_KAGGLE,
+        taken=(Taken("nih"),),
     ),
     PublicSet(
         name="padchest",
@@ -220,6 +223,7 @@ CATALOGUE: tuple[PublicSet, ...] = (
             "Lung_Opacity is none of the four classes",
         ),
         account=_KAGGLE,
+        taken=(Taken("rsna", "Normal"), Taken("kermany", "Pneumonia")),
     ),
     PublicSet(
         name="rahman-tb",
@@ -250,6 +254,7 @@ CATALOGUE: tuple[PublicSet, ...] = (
             "patientId names the image, not the patient",
         ),
         account="a Kaggle account and the accepted rules of the challenge",
+        taken=(Taken("nih"),),
     ),
     PublicSet(
         name="shenzhen",

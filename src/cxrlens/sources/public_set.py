@@ -29,6 +29,19 @@ class RemoteFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Images of one set that were taken from another of the catalogue: films of the same hospital, copies or not.
+
+    Args:
+        source: name of the other set.
+        label: the class that they have; blank where all images of the set came from there.
+    """
+
+    source: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PublicSet:
     """An entry of the catalogue. Figures are the publisher's; ``unknown`` where none is sure.
 
@@ -44,6 +57,7 @@ class PublicSet:
         caveats: what to know before believing a number measured on it.
         account: what to do before downloading, blank where nothing is asked.
         files: what ``fetch`` downloads; empty where it must be got by hand.
+        taken: where most of its images, or of those of a class, came from, as far as the publisher says.
     """
 
     name: str
@@ -57,3 +71,4 @@ class PublicSet:
     caveats: tuple[str, ...]
     account: str = ""
     files: tuple[RemoteFile, ...] = ()
+    taken: tuple[Taken, ...] = ()
