@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cxrlens.doubts.likeness import centre_prior
 from cxrlens.errors import DatasetError, OptionError, RunError
 from cxrlens.evaluation import EvaluationOptions, evaluate
 from cxrlens.evaluation.blocks import Bootstrap
@@ -30,7 +31,7 @@ from cxrlens.explanation import (
 from cxrlens.explanation.gallery import choose
 from cxrlens.explanation.heat import to_original
 from cxrlens.explanation.lesions import read_annotations
-from cxrlens.explanation.localisation import centre_prior, scores_of_heat, summary
+from cxrlens.explanation.localisation import scores_of_heat, summary
 from cxrlens.explanation.measured import check_current, measured_on
 from cxrlens.folders import RUN_FORMAT, DatasetFolder, RunFolder, write_json
 from cxrlens.labels import CLASSES

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from cxrlens.borders import Box
+from cxrlens.doubts import SHORT, Limits, reasons_of
 from cxrlens.explanation import METHODS
 from cxrlens.explanation.methods import Method
-from cxrlens.explanation.scorecard.doubts import SHORT, Case, Doubter, Limits, reasons_of
+from cxrlens.explanation.scorecard.doubts import Case, Doubter
 from cxrlens.explanation.scorecard.maps import Explainer
 from cxrlens.explanation.scorecard.rivals import centre
 

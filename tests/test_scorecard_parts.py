@@ -12,12 +12,12 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from cxrlens.borders import Box
-from cxrlens.explanation.scorecard.deletion import SHARES, follow, hottest
+from cxrlens.doubts.places import elsewhere, hottest, share_in_lungs, share_of_film
+from cxrlens.explanation.scorecard.deletion import SHARES, follow
 from cxrlens.explanation.scorecard.imputation import impute
-from cxrlens.explanation.scorecard.lungs_of import share_in_lungs, share_of_film
 from cxrlens.explanation.scorecard.randomisation import cascade, layers_from_the_top, random_network
 from cxrlens.explanation.scorecard.repeatability import MOVES, moved, moved_back, seen_by_both
-from cxrlens.explanation.scorecard.rivals import centre, edges, elsewhere
+from cxrlens.explanation.scorecard.rivals import centre, edges
 from cxrlens.explanation.scorecard.similarity import rank_correlation, structural_similarity
 from cxrlens.model import build_model
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from cxrlens.doubts.places import hottest
 from cxrlens.explanation.localisation import scores_of_heat
-from cxrlens.explanation.scorecard.deletion import hottest
 from cxrlens.explanation.scorecard.imputation import impute
 from cxrlens.explanation.scorecard.maps import Explainer
 from cxrlens.explanation.scorecard.similarity import rank_correlation

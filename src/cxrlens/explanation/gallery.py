@@ -18,6 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
+from cxrlens.doubts import Doubts
 from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.evaluation import headline, style
 from cxrlens.evaluation.blocks import PROBABILITY_COLUMNS
@@ -26,7 +27,7 @@ from cxrlens.explanation.heat import choose_layers, heat_maps
 from cxrlens.explanation.measured import check_current
 from cxrlens.explanation.methods import METHODS, find_method
 from cxrlens.explanation.overlay import COLOUR_MAP, overlay
-from cxrlens.explanation.scorecard.doubts import Doubter, Doubts, doubts_of
+from cxrlens.explanation.scorecard.doubts import Doubter, doubts_of
 from cxrlens.explanation.scorecard.maps import Explainer
 from cxrlens.folders import RUN_FORMAT, RunFolder, write_atomically, write_json
 from cxrlens.labels import CLASSES

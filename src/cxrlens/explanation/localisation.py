@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxrlens.doubts.likeness import centre_prior
 from cxrlens.errors import CxrlensError, DatasetError, OptionError
 from cxrlens.evaluation import style
 from cxrlens.evaluation.blocks import Bootstrap, mean_interval
@@ -20,7 +21,6 @@ from cxrlens.explanation.heat import choose_layers, heat_maps
 from cxrlens.explanation.lesions import Annotated, Mask, read_annotations
 from cxrlens.explanation.localisation_figure import localisation_figure
 from cxrlens.explanation.methods import METHODS, find_method
-from cxrlens.explanation.priors import centre_prior
 from cxrlens.folders import RUN_FORMAT, RunFolder, write_json
 from cxrlens.labels import NORMAL
 from cxrlens.manifest import kept

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrlens.doubts.places import Maps, elsewhere
 from cxrlens.errors import OptionError, RunError
 from cxrlens.evaluation import style
 from cxrlens.explanation.gallery import SALIENCY_LIMITS
@@ -23,7 +24,6 @@ from cxrlens.explanation.scorecard.judgements import judge
 from cxrlens.explanation.scorecard.lesions_hit import lesions
 from cxrlens.explanation.scorecard.maps import Explainer, fast_copy
 from cxrlens.explanation.scorecard.sample import Sample, ScorecardOptions, draw_sample
-from cxrlens.explanation.scorecard.similarity import Maps
 from cxrlens.folders import RUN_FORMAT, RunFolder, read_json, write_json
 from cxrlens.model import LoadedModel, load_model
 from cxrlens.progress import Progress, quiet
@@ -79,7 +79,7 @@ def score_explanations(
         asked = measuring.Asked(explainers[method], sample, targets, maps[method], min(few, len(sample)), options.seed)
         rng = np.random.default_rng(options.seed)
         mine = follow(module, sample.pixels, targets, maps[method], options.seed)
-        away = follow(module, sample.pixels, targets, rivals.elsewhere(maps[method], rng), options.seed)
+        away = follow(module, sample.pixels, targets, elsewhere(maps[method], rng), options.seed)
         own[method] = mine
         block = {
             "title": METHODS[method].title,

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cxrlens.doubts.places import Maps, hottest
 from cxrlens.explanation.scorecard.imputation import impute
 from cxrlens.explanation.scorecard.maps import AT_ONCE, of_target
-from cxrlens.explanation.scorecard.similarity import Maps
 
 SHARES: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
 """Hottest shares of the frame's pixels that are taken away, or alone kept."""
@@ -51,18 +51,6 @@ def follow(module: nn.Module, frames: Tensor, targets: NDArray[np.intp], maps: M
     gone = [hide(module, frames, targets, hottest(maps, share, seed), seed) for share in SHARES]
     left = [hide(module, frames, targets, ~hottest(maps, share, seed), seed) for share in SHARES]
     return Followed(whole - np.mean(gone, axis=0), np.mean(left, axis=0))
-
-
-def hottest(maps: Maps, share: float, seed: int = 0) -> NDArray[np.bool_]:
-    """(n, S, S) true at the hottest ``share`` of each map's pixels, exactly so many; ties are broken by chance."""
-    n, side = len(maps), maps.shape[-1]
-    flat = maps.reshape(n, -1)
-    chance = np.random.default_rng(seed).random(flat.shape[1])
-    count = max(1, round(share * side * side))
-    chosen = np.zeros(flat.shape, dtype=bool)
-    for row, heat in zip(chosen, flat, strict=True):
-        row[np.lexsort((chance, -heat))[:count]] = True
-    return chosen.reshape(maps.shape)
 
 
 def hide(

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from cxrlens.doubts import SHORT, Doubts
+from cxrlens.doubts.places import Maps
 from cxrlens.evaluation.intervals import from_resamples
 from cxrlens.evaluation.resampling import bootstrap_weights, clusters
 from cxrlens.explanation.heat import to_original
 from cxrlens.explanation.localisation import scores_of_heat
-from cxrlens.explanation.scorecard.doubts import SHORT, Doubts
 from cxrlens.explanation.scorecard.judgements import above, below, spoken
 from cxrlens.explanation.scorecard.lesions_hit import KINDS, marked
 from cxrlens.explanation.scorecard.sample import Sample
-from cxrlens.explanation.scorecard.similarity import Maps
 
 FEWEST = 5
 """Films on each side below which nothing is said."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrlens.doubts.likeness import centre_prior
+from cxrlens.doubts.places import Maps
 from cxrlens.explanation.heat import to_original
 from cxrlens.explanation.localisation import scores_of_heat, summary
-from cxrlens.explanation.priors import centre_prior
 from cxrlens.explanation.scorecard.maps import Explainer
 from cxrlens.explanation.scorecard.sample import Film, Sample
-from cxrlens.explanation.scorecard.similarity import Maps
 
 KINDS: dict[str, str] = {"real": "real lesions", "phantom": "phantom lesions"}
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cxrlens.doubts.places import Maps
 from cxrlens.explanation.heat import scaled
 from cxrlens.explanation.methods import METHODS
-from cxrlens.explanation.scorecard.similarity import Maps
 
 AT_ONCE = 16
 """Frames in one pass: small enough that what a pass makes stays in the processor's cache."""

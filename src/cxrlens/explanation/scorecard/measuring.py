@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from cxrlens.doubts.places import Maps, share_in_lungs, share_of_film
 from cxrlens.explanation.scorecard.deletion import SHARES, Followed
-from cxrlens.explanation.scorecard.lungs_of import share_in_lungs, share_of_film
 from cxrlens.explanation.scorecard.maps import Explainer, of_target
 from cxrlens.explanation.scorecard.randomisation import cascade
 from cxrlens.explanation.scorecard.repeatability import MOVES, moved, moved_back, seen_by_both
 from cxrlens.explanation.scorecard.sample import Sample
-from cxrlens.explanation.scorecard.similarity import Maps, rank_correlation, structural_similarity
+from cxrlens.explanation.scorecard.similarity import rank_correlation, structural_similarity
 
 Json = dict[str, Any]
 

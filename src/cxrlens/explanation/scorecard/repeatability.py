@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrlens.explanation.scorecard.similarity import Maps
+from cxrlens.doubts.places import Maps
 
 Matrix = NDArray[np.float64]
 

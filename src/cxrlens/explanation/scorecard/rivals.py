@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens.borders import Box
-from cxrlens.explanation.priors import centre_prior
-from cxrlens.explanation.scorecard.similarity import Maps
+from cxrlens.doubts.likeness import centre_prior
+from cxrlens.doubts.places import Maps
 
 RIVALS: dict[str, str] = {
     "elsewhere": "the same heat at a random place",
@@ -20,16 +20,6 @@ RIVALS: dict[str, str] = {
 """What each rival is, in words."""
 
 _RIM = 2  # pixels at the rim of the film where padding makes an edge of its own
-
-
-def elsewhere(maps: Maps, rng: np.random.Generator) -> Maps:
-    """Each map moved round the frame by a quarter to three quarters of its side: same shape and size, random place.
-
-    A random map with other grain than the method's would be easier or harder to beat for its grain alone.
-    """
-    side = maps.shape[-1]
-    moves = rng.integers(side // 4, side - side // 4 + 1, size=(len(maps), 2))
-    return np.stack([np.roll(m, tuple(move), axis=(0, 1)) for m, move in zip(maps, moves, strict=True)])
 
 
 def edges(frames: NDArray[np.uint8], films: Sequence[Box]) -> Maps:
@@ -51,5 +41,5 @@ def edges(frames: NDArray[np.uint8], films: Sequence[Box]) -> Maps:
 
 
 def centre(count: int, side: int) -> Maps:
-    """The prior of :func:`cxrlens.explanation.priors.centre_prior`, ``count`` times."""
+    """The prior of :func:`cxrlens.doubts.likeness.centre_prior`, ``count`` times."""
     return np.repeat(centre_prior((side, side))[None], count, axis=0)

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from kornia.metrics import ssim
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-Maps = NDArray[np.float32]
-"""(n, S, S) float32 in [0, 1]: heat in the network's frame, 1 at the hottest place, all 0 where there is no heat."""
+from cxrlens.doubts.likeness import spearman
+from cxrlens.doubts.places import Maps
 
 _WINDOW = 11  # of the structural similarity, as in the paper
 
@@ -25,7 +24,7 @@ def rank_correlation(a: Maps, b: Maps, valid: NDArray[np.bool_] | None = None) -
         valid: (S, S) true where both are known; everywhere where ``None``.
     """
     inside = np.ones(a.shape[1:], dtype=bool) if valid is None else valid
-    return np.array([_spearman(x[inside], y[inside]) for x, y in zip(a, b, strict=True)], dtype=np.float64)
+    return np.array([spearman(x[inside], y[inside]) for x, y in zip(a, b, strict=True)], dtype=np.float64)
 
 
 def structural_similarity(a: Maps, b: Maps) -> NDArray[np.float64]:
@@ -34,10 +33,3 @@ def structural_similarity(a: Maps, b: Maps) -> NDArray[np.float64]:
         return np.zeros(0)
     pair = [torch.from_numpy(np.ascontiguousarray(m, dtype=np.float32))[:, None] for m in (a, b)]
     return np.asarray(ssim(pair[0], pair[1], _WINDOW, 1.0).mean(dim=(1, 2, 3)).double().numpy(), dtype=np.float64)
-
-
-def _spearman(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
-    ranks = np.stack([rankdata(x), rankdata(y)])
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    size = float(np.sqrt((ranks**2).sum(axis=1).prod()))
-    return float((ranks[0] * ranks[1]).sum() / size) if size > 0 else 0.0
