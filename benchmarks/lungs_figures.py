@@ -9,8 +9,9 @@ import numpy as np
 
 from cxrlens.evaluation.blocks import Bootstrap, mean_interval
 from cxrlens.evaluation.resampling import clusters
+from cxrlens.lungs.frames import to_masks
 from cxrlens.lungs.plausible import lungs_found
-from cxrlens.lungs.segmenting import segment_lungs, tidy
+from cxrlens.lungs.segmenting import segment_lungs
 from lungs_material import LUNG, READER, UNKNOWN, Material, outlined, phantoms
 
 SIZE = 128
@@ -48,7 +49,7 @@ def judge(weights: Path, data: Path, seed: int, dataset: Path | None = None) -> 
 
 def figure(material: Material, weights: Path, bootstrap: Bootstrap) -> dict[str, Any]:
     """Mean Dice with its interval, the tenth percentile, the worst, and how many masks look like two lungs."""
-    found = tidy(segment_lungs(material.frames, weights=weights) > 0.5)
+    found = to_masks(segment_lungs(material.frames, weights=weights))
     scores = dice(found, material.truth)
     units = clusters(material.about)
     return {

@@ -25,7 +25,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cxrlens.folders import write_atomically, write_json
-from cxrlens.lungs.network import SIDE, LungNetwork, parameters_of
+from cxrlens.lungs.frames import SIDE
+from cxrlens.lungs.network import LungNetwork, parameters_of
 from lungs_augment import augment
 from lungs_figures import judge
 from lungs_material import LUNG, OUT, UNKNOWN, Material, outlined, phantoms, unlabelled

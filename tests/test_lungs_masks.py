@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrlens.lungs import dilate, lungs_found
+from cxrlens.lungs.frames import tidy
 from cxrlens.lungs.margin import hulls
 from cxrlens.lungs.plausible import two_sides
-from cxrlens.lungs.segmenting import tidy
 
 S = 96
 Y, X = np.mgrid[:S, :S]

@@ -7,9 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-SIDE = 128
-"""Side in pixels of the frame that the network sees; frames of other sizes are resized to it and back."""
-
 _WIDTHS = (16, 32, 64, 80)  # channels at a half, a quarter, an eighth and a sixteenth of the side
 _FLAT = 1e-3  # standard deviation below which a frame is taken as empty rather than stretched into noise
 
