@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ LONGEST = 2048
 
 _FILM = (720, 1280)  # pixels of the film's longer side: letters stay readable, archives stay small
 _WIDTH = 720  # at least, or lines of text would be two words long
+_LEADING = 27  # from line to line of a paragraph
+_KEPT = 32  # strips of each sort that are kept drawn, up to some 0.2 MB each
 _BACK, _TEXT, _DIM, _WARN, _BAR = (16, 18, 22), (235, 238, 242), (168, 176, 186), (255, 196, 87), (94, 160, 222)
 
 _Colour = tuple[int, int, int]
@@ -75,46 +78,33 @@ class _Column:
 
     def banner(self, text: str) -> None:
         """Black on amber over the whole width."""
-        font = ImageFont.load_default(28)
-        _, draw = self._strip(52, _WARN)
-        draw.text((self.width / 2, 26), _plain(text), font=font, fill=(20, 16, 0), anchor="mm")
+        self.strips.append(_banner(self.width, text))
 
     def picture(self, pixels: NDArray[np.uint8]) -> None:
         """In the middle."""
-        strip, _ = self._strip(pixels.shape[0], (0, 0, 0))
+        strip = Image.new("RGB", (self.width, pixels.shape[0]), (0, 0, 0))
         strip.paste(Image.fromarray(pixels), ((self.width - pixels.shape[1]) // 2, 0))
+        self.strips.append(strip)
 
     def line(self, text: str, size: int, colour: _Colour) -> None:
         """One line, large."""
-        _, draw = self._strip(size + 24)
-        draw.text((20, 14), _plain(text), font=ImageFont.load_default(size), fill=colour)
+        self.strips.append(_line(self.width, text, size, colour))
 
     def bars(self, shares: dict[str, float]) -> None:
         """A bar for each class, with its number."""
-        font = ImageFont.load_default(20)
+        font = _font(20)
         start, end = 180, self.width - 100
         for name, share in shares.items():
-            _, draw = self._strip(32)
-            draw.text((20, 5), _plain(name), font=font, fill=_TEXT)
+            strip = _name(self.width, name).copy()
+            draw = ImageDraw.Draw(strip)
             draw.rectangle((start, 8, end, 24), fill=(44, 49, 57))
             draw.rectangle((start, 8, start + max(1, round((end - start) * share)), 24), fill=_BAR)
             draw.text((end + 14, 5), f"{share:.3f}", font=font, fill=_TEXT)
+            self.strips.append(strip)
 
     def paragraph(self, text: str, colour: _Colour) -> None:
         """Text that is broken into lines."""
-        font = ImageFont.load_default(19)
-        room, line = self.width - 40, ""
-        for word in _plain(text).split():
-            if line and font.getlength(f"{line} {word}") > room:
-                self._paragraph_line(line, font, colour)
-                line = word
-            else:
-                line = f"{line} {word}".strip()
-        self._paragraph_line(line, font, colour)
-
-    def _paragraph_line(self, text: str, font: _Font, colour: _Colour) -> None:
-        _, draw = self._strip(27)
-        draw.text((20, 3), text, font=font, fill=colour)
+        self.strips.append(_paragraph(self.width, text, colour))
 
     def drawn(self) -> NDArray[np.uint8]:
         """All strips; shrunk as a whole where remarks made the picture longer than allowed."""
@@ -128,10 +118,55 @@ class _Column:
             whole.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
         return np.asarray(whole, dtype=np.uint8)
 
-    def _strip(self, height: int, colour: _Colour = _BACK) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-        strip = Image.new("RGB", (self.width, height), colour)
-        self.strips.append(strip)
-        return strip, ImageDraw.Draw(strip)
+
+# The same sentences stand under most pictures of one model, and letters are what a picture costs: those drawn last are
+# kept. Whoever gets one of these strips must not draw on it.
+
+
+@cache
+def _font(size: int) -> _Font:
+    return ImageFont.load_default(size)
+
+
+def _strip(width: int, height: int, colour: _Colour = _BACK) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    strip = Image.new("RGB", (width, height), colour)
+    return strip, ImageDraw.Draw(strip)
+
+
+@lru_cache(_KEPT)
+def _banner(width: int, text: str) -> Image.Image:
+    strip, draw = _strip(width, 52, _WARN)
+    draw.text((width / 2, 26), _plain(text), font=_font(28), fill=(20, 16, 0), anchor="mm")
+    return strip
+
+
+@lru_cache(_KEPT)
+def _line(width: int, text: str, size: int, colour: _Colour) -> Image.Image:
+    strip, draw = _strip(width, size + 24)
+    draw.text((20, 14), _plain(text), font=_font(size), fill=colour)
+    return strip
+
+
+@lru_cache(_KEPT)
+def _name(width: int, text: str) -> Image.Image:
+    strip, draw = _strip(width, 32)
+    draw.text((20, 5), _plain(text), font=_font(20), fill=_TEXT)
+    return strip
+
+
+@lru_cache(_KEPT)
+def _paragraph(width: int, text: str, colour: _Colour) -> Image.Image:
+    font = _font(19)
+    room, lines = width - 40, [""]
+    for word in _plain(text).split():
+        if lines[-1] and font.getlength(f"{lines[-1]} {word}") > room:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    strip, draw = _strip(width, _LEADING * len(lines))
+    for number, line in enumerate(lines):
+        draw.text((20, 3 + _LEADING * number), line, font=font, fill=colour)
+    return strip
 
 
 def _plain(text: str) -> str:

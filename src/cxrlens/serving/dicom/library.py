@@ -5,11 +5,12 @@ highdicom's own demands spacing and patient orientation of every projection imag
 
 from __future__ import annotations
 
+from functools import cache
+
 from highdicom.sr import (
     CodeContentItem,
     ContainerContentItem,
     ContentItem,
-    ContentSequence,
     ImageContentItem,
     NumContentItem,
     RelationshipTypeValues,
@@ -32,18 +33,24 @@ def image_library(header: Dataset) -> ContainerContentItem:
         header.SOPInstanceUID,
         relationship_type=_CONTAINS,
     )
-    image.ContentSequence = ContentSequence(_descriptors(header))
+    image.ContentSequence = _descriptors(header)
     group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=_CONTAINS)
-    group.ContentSequence = ContentSequence([image])
+    group.ContentSequence = [image]
     library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=_CONTAINS)
-    library.ContentSequence = ContentSequence([group])
+    library.ContentSequence = [group]
     return library
+
+
+@cache
+def _modalities() -> dict[str, Code]:
+    """CID 29 by code value; the first of those that share one."""
+    return {code.value: code for code in reversed(codes.cid29.concepts.values())}
 
 
 def _descriptors(header: Dataset) -> list[ContentItem]:
     """TID 1602 and, of TID 1603, the patient's orientation."""
     found: list[ContentItem] = []
-    modality = next((code for code in codes.cid29.concepts.values() if code.value == header.Modality), None)
+    modality = _modalities().get(header.Modality)
     if modality is not None:
         found.append(CodeContentItem(codes.DCM.Modality, modality, _ACQUIRED))
     for name, keyword in ((codes.DCM.PixelDataRows, "Rows"), (codes.DCM.PixelDataColumns, "Columns")):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from cxrlens import __version__
 from cxrlens.serving.dicom.header import UTF8
+from cxrlens.serving.dicom.region import hot_region
 from cxrlens.serving.dicom.source import EXPLICIT, Source
 from cxrlens.serving.dicom.uids import uid_of
 from cxrlens.serving.prediction import Prediction
@@ -38,9 +42,16 @@ class Maker:
     def evidence(self) -> Dataset:
         """The source's header without names of people: highdicom prints a warning that quotes a name of an old form.
         :meth:`stamped` puts them in. A copy for each object, since highdicom hands elements on and not their values."""
-        nameless = deepcopy(self.source.header)
-        nameless.PatientName = nameless.ReferringPhysicianName = None
+        nameless = Dataset()  # values are never altered in place: a deep copy of them would be for nothing
+        for element in self.source.header:
+            value = None if element.keyword in ("PatientName", "ReferringPhysicianName") else element.value
+            nameless[element.tag] = DataElement(element.tag, element.VR, value, already_converted=value is not None)
         return nameless
+
+    @cached_property
+    def region(self) -> NDArray[np.bool_] | str:
+        """Where the network looked most (:func:`hot_region`), found once for the objects that show it."""
+        return hot_region(self.source, self.prediction.heat_map)
 
     @property
     def model_name(self) -> str:

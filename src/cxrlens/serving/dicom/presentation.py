@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from cxrlens.serving.dicom.header import text
 from cxrlens.serving.dicom.maker import Maker
-from cxrlens.serving.dicom.region import hot_region, outlines
+from cxrlens.serving.dicom.region import outlines
 from cxrlens.serving.dicom.tables import carry_tables
 from cxrlens.serving.dicom.wording import BANNER, map_in_words, verdict
 from cxrlens.serving.prediction import HeatMap
@@ -32,7 +32,7 @@ def make_presentation(maker: Maker) -> Dataset | str:
     header, heat_map = maker.evidence(), maker.prediction.heat_map
     if header.get("SamplesPerPixel", 1) != 1:
         return "no presentation state: the image is in colour"
-    region = hot_region(maker.source, heat_map)
+    region = maker.region
     if isinstance(region, str):
         return f"no presentation state: {region}"
     lines = outlines(region)[:_MOST_OUTLINES]

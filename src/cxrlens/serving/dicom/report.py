@@ -57,7 +57,8 @@ _CONTAINS = RelationshipTypeValues.CONTAINS
 def make_report(maker: Maker) -> Dataset:
     """The report of any answer, also of a refusal, and of an image that cannot be decoded.
 
-    It is UNVERIFIED, since no person stands for it, and COMPLETE where the image was judged, else PARTIAL.
+    It is UNVERIFIED, since no person stands for it, and COMPLETE where the image was judged, else PARTIAL. Its tree is
+    ``ContentSequence``; what highdicom keeps as ``content`` besides is the root alone, until it is read from its bytes.
     """
     header, prediction = maker.source.header, maker.prediction
     content = MeasurementReport(
@@ -66,14 +67,16 @@ def make_report(maker: Maker) -> Dataset:
         imaging_measurements=[_group(maker)],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    items = content[0].ContentSequence
+    root = content[0]
+    items = root.ContentSequence
     begin = next(i for i, item in enumerate(items) if item.RelationshipType == _CONTAINS.value)
     notice = TextContentItem(COMMENT, RESEARCH_ONLY, _CONTAINS)
-    content[0].ContentSequence = ContentSequence([*items[:begin], notice, image_library(header), *items[begin:]])
+    whole = ContentSequence([*items[:begin], notice, image_library(header), *items[begin:]])
+    root.ContentSequence = ContentSequence()
     judged = prediction.status in ("answered", "not sure")
     report = ComprehensiveSR(
         evidence=[maker.evidence()],
-        content=content[0],
+        content=root,
         is_complete=judged,
         is_final=False,
         is_verified=False,
@@ -82,6 +85,8 @@ def make_report(maker: Maker) -> Dataset:
         ],
         **maker.common("report", 1),
     )
+    # Put in afterwards: highdicom would copy the tree and walk it five times, to find no image but the source.
+    report.ContentSequence = whole
     if not judged:
         report.CompletionFlagDescription = f"{prediction.status}: see the comments"[:64]
     return maker.stamped(report)

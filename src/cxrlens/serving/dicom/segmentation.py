@@ -10,13 +10,13 @@ from pydicom.dataset import Dataset
 from cxrlens import __version__
 from cxrlens.serving.dicom.codes import NEURAL_NETWORK, REGION_CATEGORY, REGION_TYPE
 from cxrlens.serving.dicom.maker import NAME, Maker
-from cxrlens.serving.dicom.region import HOT, hot_region
+from cxrlens.serving.dicom.region import HOT
 
 
 def make_segmentation(maker: Maker) -> Dataset | str:
     """One binary segment, or why there is none. It is a region that a machine looked at, and is coded as such."""
     heat_map = maker.prediction.heat_map
-    region = hot_region(maker.source, heat_map)
+    region = maker.region
     if isinstance(region, str):
         return f"no segmentation: {region}"
     assert heat_map is not None
