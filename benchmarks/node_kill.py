@@ -1,12 +1,13 @@
 """A node killed in mid-work: is every image answered exactly once, and how fast is it beside judging alone?
 
-    python benchmarks/node_kill.py MODEL [--images 1000] [--kills 2] [--senders 4] [--archive orthanc]
+    python benchmarks/node_kill.py MODEL [--images 1000] [--kills 2] [--senders 4] [--ahead 48] [--archive orthanc]
 
 Synthetic radiographs, each with UIDs of its own, are sent by several senders at once, who send again whatever was not
-acknowledged. ``cxrlens node`` is killed with SIGKILL at random moments and started again. The archive is an Orthanc or
-dcmtk's storescp, in a process of its own. At the end the structured reports it holds are counted by the image that they
-are about. Judging alone is the same images, decoded, judged with heat-maps and (second figure) made into DICOM objects
-on as many threads, without network, queue or disk.
+acknowledged. They go on as images are delivered, never more than ``--ahead`` before that, so that the kills come in
+the middle of their sending: ``cxrlens node`` is killed with SIGKILL at random moments and started again. The archive is
+an Orthanc or dcmtk's storescp, in a process of its own. At the end the structured reports it holds are counted by the
+image that they are about. Judging alone is the same images, decoded, judged with heat-maps and (further figures) made
+into DICOM objects on as many threads, or by as many processes, without network, queue or disk.
 """
 
 from __future__ import annotations
@@ -21,32 +22,27 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE
+from pydicom.dataset import Dataset
 
 import cxrlens
 from cxrlens.cores import usable_cores
-from cxrlens.labels import CLASSES
 from cxrlens.serving.dicom.results import KINDS, ResultOptions, build_results, to_bytes
-from cxrlens.serving.node.checkpoint import mend
 from cxrlens.serving.node.judging import AT_ONCE
 from cxrlens.serving.node.ledger import count_states
-from cxrlens.sources.phantom import make_phantom
+from cxrlens.serving.node.making import Apart, Here, Making
 from cxrlens.sources.reading import decode_radiograph
+from node_senders import Sending, make_images
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
-FILMS = 32  # different pictures; UIDs and patients differ in all
 
 
 def free_port() -> int:
@@ -54,31 +50,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def make_images(count: int, size: int) -> list[Dataset]:
-    """Synthetic CR images of as many patients."""
-    films = [np.rint(make_phantom(CLASSES[i % 4], seed=i, size=size).pixels * 4095).astype("<u2") for i in range(FILMS)]
-    return [_image(number, films[number % FILMS]) for number in range(count)]
-
-
-def _image(number: int, film: np.ndarray) -> Dataset:
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = ComputedRadiographyImageStorage
-    root = f"1.2.826.0.1.3680043.10.2.{number}"
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (f"{root}.{i}" for i in (1, 2, 3))
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.PatientName, dataset.PatientID, dataset.Modality = f"Phantom^{number}", f"P{number}", "CR"
-    dataset.PatientBirthDate = dataset.PatientSex = dataset.AccessionNumber = dataset.StudyID = ""
-    dataset.StudyDate, dataset.StudyTime, dataset.Manufacturer, dataset.ReferringPhysicianName = "20240115", "", "", ""
-    dataset.SeriesNumber, dataset.InstanceNumber, dataset.PatientOrientation = 1, 1, ["L", "F"]
-    dataset.Rows, dataset.Columns = film.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, "MONOCHROME2", 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
-    dataset.WindowCenter, dataset.WindowWidth, dataset.PixelData = 2048, 4096, film.tobytes()
-    return dataset
 
 
 class Node:
@@ -176,40 +147,14 @@ class StoreScp:
         self._process.wait(60)
 
 
-def send_all(images: list[Dataset], port: int, acknowledged: set[str], stop: threading.Event) -> None:
-    """Send what was not acknowledged, over associations that are made anew when they end, until all of it is."""
-    entity = AE("SENDER")
-    entity.add_requested_context(ComputedRadiographyImageStorage, ExplicitVRLittleEndian)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
-    while not stop.is_set() and (left := [i for i in images if i.SOPInstanceUID not in acknowledged]):
-        association = entity.associate("127.0.0.1", port)
-        if not association.is_established:
-            time.sleep(0.2)
-            continue
-        mend(association)
-        for image in left:
-            try:
-                status = association.send_c_store(image).get("Status")
-            except (RuntimeError, ValueError):
-                break
-            if status == 0x0000:
-                acknowledged.add(str(image.SOPInstanceUID))
-            elif status is None:
-                break
-            else:
-                time.sleep(0.2)  # out of resources
-        if association.is_established:
-            association.release()
-
-
 def source_of(report: Dataset) -> str:
     """The image that a report is about."""
     evidence = report.CurrentRequestedProcedureEvidenceSequence[0]
     return str(evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
 
 
-def alone(model: str, images: list[Dataset]) -> tuple[float, float]:
-    """Images a second: decoded and judged with heat-maps; and made into DICOM objects besides."""
+def alone(model: str, images: list[Dataset]) -> dict[str, float]:
+    """Images a second: decoded and judged with heat-maps; made into DICOM objects besides, by threads and apart."""
     predictor = cxrlens.load(model, threads=1)
     sources = [_bytes(image) for image in images]
     groups = [sources[start : start + AT_ONCE] for start in range(0, len(sources), AT_ONCE)]
@@ -217,13 +162,20 @@ def alone(model: str, images: list[Dataset]) -> tuple[float, float]:
     def judge(group: list[bytes]) -> None:
         predictor.judge([decode_radiograph(source, Path("image")) for source in group], cam=True)
 
-    def make(group: list[bytes]) -> None:
+    def make(making: Making, group: list[bytes]) -> None:
         films = [decode_radiograph(source, Path("image")) for source in group]
         for source, film, answer in zip(group, films, predictor.judge(films, cam=True), strict=True):
-            for dataset in build_results(source, answer, ResultOptions(film=film)):
-                to_bytes(dataset)
+            assert not isinstance(making.make(source, answer, film, tuple(KINDS)), str)
 
-    return _rate(judge, groups, len(sources)), _rate(make, groups, len(sources))
+    apart = Apart()
+    try:
+        return {
+            "judging": _rate(judge, groups, len(sources)),
+            "judging and making objects in threads": _rate(partial(make, Here()), groups, len(sources)),
+            "judging and making objects in processes": _rate(partial(make, apart), groups, len(sources)),
+        }
+    finally:
+        apart.close()
 
 
 def cost(model: str, images: list[Dataset]) -> dict[str, float]:
@@ -262,6 +214,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--senders", type=int, default=4)
+    parser.add_argument("--ahead", type=int, default=48, help="images sent and not delivered yet, at most")
     parser.add_argument("--size", type=int, default=256, help="side of an image in pixels")
     parser.add_argument("--archive", choices=("orthanc", "storescp"), default="orthanc")
     parser.add_argument("--seed", type=int, default=None, help="of the moments; another one each time by default")
@@ -269,7 +222,7 @@ def main() -> int:
     seed = random.randrange(10**6) if options.seed is None else options.seed
     chance = random.Random(seed)
     images = make_images(options.images, options.size)
-    judging, making = alone(options.model, images[:200])
+    rates = alone(options.model, images[:200])
     kinds = ", ".join(f"{kind} {spent:.0f}" for kind, spent in cost(options.model, images[:40]).items())
     with tempfile.TemporaryDirectory(prefix="node-kill-") as name:
         folder = Path(name)
@@ -278,7 +231,7 @@ def main() -> int:
         archive.start()
         try:
             node.start()
-            seconds, down = run(node, images, options, chance)
+            seconds, down, sending = run(node, images, options, chance)
             reports = archive.reports()
         finally:
             node.end(signal.SIGKILL)
@@ -293,39 +246,50 @@ def main() -> int:
     rate, up = options.images / seconds, options.images / (seconds - down)
     print(f"  {seconds:.1f} s from the first send to the last delivery; the node was down for {down:.1f} s of them")
     print(f"  {rate:.1f} images/s; {up:.1f} without the time it was down")
-    for name, other in (("judging", judging), ("judging and making objects", making)):
+    print(
+        f"  {sending.cut} stores cut off by the kills, {sending.attempts - options.images} images sent again or put off"
+    )
+    for name, other in rates.items():
         print(f"  {name} alone {other:.1f} images/s: ratio {rate / other:.2f}; {up / other:.2f} without that time")
     print(f"  CPU of making objects, ms an image: {kinds}")
     return 0 if times[1] == options.images and not strangers else 1
 
 
-def run(node: Node, images: list[Dataset], options: argparse.Namespace, chance: random.Random) -> tuple[float, float]:
-    """Send, kill and start again; seconds until all is delivered, and seconds in which no node listened."""
-    acknowledged: set[str] = set()
-    stop, start, down = threading.Event(), time.perf_counter(), 0.0
-    shares = [images[i :: options.senders] for i in range(options.senders)]
-    threads = [threading.Thread(target=send_all, args=(share, node.port, acknowledged, stop)) for share in shares]
-    for thread in threads:
+def run(
+    node: Node, images: list[Dataset], options: argparse.Namespace, chance: random.Random
+) -> tuple[float, float, Sending]:
+    """Send, kill and start again; seconds until all is delivered and in which no node listened, and the senders."""
+    sending = Sending(images, options.senders, node.port, options.ahead)
+    start, down = time.perf_counter(), 0.0
+    for thread in sending.threads:
         thread.start()
     try:
-        for share in sorted(chance.uniform(0.05, 0.95) for _ in range(options.kills)):
-            while count_states(node.queue)["delivered"] < share * len(images):
-                time.sleep(0.02)
+        for share in sorted(chance.uniform(0.05, 0.9) for _ in range(options.kills)):
+            _wait_for(node, sending, round(share * len(images)))
             states = count_states(node.queue)
             killed = time.perf_counter()
             node.end(signal.SIGKILL)
-            print(f"  killed with {len(acknowledged)} acknowledged; {states}", file=sys.stderr)
+            left = len(images) - len(sending.acknowledged)
+            print(f"  killed with {left} still to be acknowledged to their senders; {states}", file=sys.stderr)
+            if not left:
+                raise SystemExit("all was sent before a kill: choose a smaller --ahead")
             node.start()
             down += time.perf_counter() - killed
-        for thread in threads:
+        _wait_for(node, sending, len(images))
+        for thread in sending.threads:
             thread.join()
-        while count_states(node.queue)["delivered"] < len(images):
-            time.sleep(0.05)
-            if count_states(node.queue)["failed"]:
-                raise SystemExit(f"images failed: {node.log.read_text()}")
-        return time.perf_counter() - start, down
+        return time.perf_counter() - start, down, sending
     finally:
-        stop.set()
+        sending.stop.set()
+
+
+def _wait_for(node: Node, sending: Sending, delivered: int) -> None:
+    while sending.delivered < delivered:
+        states = count_states(node.queue)
+        sending.delivered = states["delivered"]
+        if states["failed"]:
+            raise SystemExit(f"images failed: {node.log.read_text()}")
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,18 @@ needs_orthanc = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def results_made_here() -> Iterator[None]:
+    """For modules that import it: a node inside the test starts no processes, which would take longer than the test;
+    :class:`NodeProcess` does."""
+    from cxrlens.serving.node.making import Here
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("node", "pull"):
+            patch.setattr(f"cxrlens.serving.node.{module}.Apart", Here)
+        yield
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

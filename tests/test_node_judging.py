@@ -10,7 +10,8 @@ pytest.importorskip("pynetdicom", reason="the extra 'dicom' is not installed")
 pytest.importorskip("onnxruntime", reason="the extra 'serve' is not installed")
 import cxrlens
 from cxrlens.errors import OptionError
-from cxrlens.serving.node import judging
+from cxrlens.serving.dicom.results import build_results
+from cxrlens.serving.node import making
 from cxrlens.serving.node.door import refuse
 from cxrlens.serving.node.finding import report_uids
 from cxrlens.serving.node.judging import MOST_ATTEMPTS, Judge, kinds_of
@@ -67,14 +68,14 @@ def test_one_image_that_breaks_the_network_is_answered_so_and_the_others_as_ever
 
 
 def test_where_the_picture_cannot_be_made_the_report_is_sent_alone(queue, predictor, monkeypatch):
-    real = judging.build_results
+    real = making.build_results
 
     def build(source, prediction, options):
         if len(options.kinds) > 1:
             raise ValueError("a header that nobody foresaw")
         return real(source, prediction, options)
 
-    monkeypatch.setattr(judging, "build_results", build)
+    monkeypatch.setattr(making, "build_results", build)
     fill(queue, phantom_dataset(0))
     Judge(queue, predictor, Tally()).step()
     ((report,),) = results(queue).values()
@@ -82,7 +83,7 @@ def test_where_the_picture_cannot_be_made_the_report_is_sent_alone(queue, predic
 
 
 def test_an_image_without_any_report_fails_with_the_reason_and_nothing_of_itself(queue, predictor, monkeypatch):
-    monkeypatch.setattr(judging, "build_results", lambda *_: (_ for _ in ()).throw(KeyError("Phantom^Nobody0")))
+    monkeypatch.setattr(making, "build_results", lambda *_: (_ for _ in ()).throw(KeyError("Phantom^Nobody0")))
     fill(queue, phantom_dataset(0))
     Judge(queue, predictor, Tally()).step()
     assert count_states(queue.folder)["failed"] == 1
@@ -161,7 +162,7 @@ def test_a_report_has_one_of_the_uids_that_pull_looks_for(queue, predictor):
         uid, network = str(dataset.SOPInstanceUID), predictor.network
         for calibration in (network.calibration, None):
             asked = replace(predictor, network=replace(network, calibration=calibration))
-            made = [judging.build_results(source, asked(source, cam=True)) for _ in range(2)]
+            made = [build_results(source, asked(source, cam=True)) for _ in range(2)]
             assert [d.SOPInstanceUID for d in made[0]] == [d.SOPInstanceUID for d in made[1]]
             assert made[0][0].SOPInstanceUID in report_uids(uid, network.hash, calibration is not None)
             assert made[0][0].SOPInstanceUID not in report_uids(uid, network.hash, calibration is None)

@@ -33,6 +33,7 @@ from node_peers import (
     needs_dcmtk,
     needs_orthanc,
     phantom_dataset,
+    results_made_here,  # noqa: F401
     source_of,
     wait_for,
     write_phantoms,

@@ -35,6 +35,7 @@ from node_peers import (
     dcmtk,
     needs_dcmtk,
     phantom_dataset,
+    results_made_here,  # noqa: F401
     source_of,
     wait_for,
     write_phantoms,

@@ -10,7 +10,8 @@ from threading import Event, Thread
 from cxrlens.cores import usable_cores
 from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
 from cxrlens.radiograph import Radiograph
-from cxrlens.serving.dicom.results import KINDS, ResultOptions, build_results, to_bytes
+from cxrlens.serving.dicom.results import KINDS
+from cxrlens.serving.node.making import HelperDiedError, Here, Making
 from cxrlens.serving.node.queue import Queue
 from cxrlens.serving.node.states import Waiting
 from cxrlens.serving.node.tally import Tally, log
@@ -49,10 +50,19 @@ class Judge:
         predictor: of an exported model.
         tally: what happened is counted there.
         kinds: of DICOM objects that are made, the report first.
+        making: what makes them; closed by :meth:`stop`.
     """
 
-    def __init__(self, queue: Queue, predictor: Predictor, tally: Tally, kinds: tuple[str, ...] = tuple(KINDS)) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        predictor: Predictor,
+        tally: Tally,
+        kinds: tuple[str, ...] = tuple(KINDS),
+        making: Making | None = None,
+    ) -> None:
         self._queue, self._predictor, self._tally, self._kinds = queue, predictor, tally, kinds
+        self._making = Here() if making is None else making
         self._stopping = Event()
         self._threads = [Thread(target=self._work, name=f"judge-{i}", daemon=True) for i in range(usable_cores())]
 
@@ -67,6 +77,7 @@ class Judge:
         self._queue.arrived.set()
         for thread in self._threads:
             thread.join()
+        self._making.close()
 
     def step(self) -> int:
         """Judge a few images that wait; how many there were."""
@@ -74,9 +85,12 @@ class Judge:
         if not images:
             return 0
         try:
-            answers = {}
+            answers, again = {}, []
             for image, results in zip(images, self._answer(images), strict=True):
-                if isinstance(results, str):
+                if results is None:
+                    log.warning("a process ended over an image, which is judged again")
+                    again.append(image)
+                elif isinstance(results, str):
                     log.warning("an image cannot be answered: %s", results)
                     self._tally.add("failed")
                     self._queue.failed(image, results)
@@ -85,6 +99,7 @@ class Judge:
             if answers:
                 self._queue.judged(answers)
                 self._tally.add("judged", len(answers))
+            self._queue.judge_again(again)
         except BaseException:
             self._queue.give_back(images)
             raise
@@ -102,12 +117,12 @@ class Judge:
                 log.error("judging failed (%s); next try in %.0f s", type(error).__name__, _PAUSE_S)
                 self._stopping.wait(_PAUSE_S)
 
-    def _answer(self, images: Sequence[Waiting]) -> list[list[bytes] | str]:
-        """The results of each image, the report first; or why there are none."""
+    def _answer(self, images: Sequence[Waiting]) -> list[list[bytes] | str | None]:
+        """The results of each image, the report first; or why there are none; ``None`` where it must be tried again."""
         sources: list[bytes | str] = [self._source(image) for image in images]
         films = [_read(source) if isinstance(source, bytes) else None for source in sources]
         judged = iter(self._judge([film for film in films if isinstance(film, Radiograph)]))
-        answers: list[list[bytes] | str] = []
+        answers: list[list[bytes] | str | None] = []
         for source, film in zip(sources, films, strict=True):
             if isinstance(source, str):
                 answers.append(source)
@@ -121,7 +136,7 @@ class Judge:
 
     def _source(self, image: Waiting) -> bytes | str:
         if image.attempts >= MOST_ATTEMPTS:
-            return f"the node ended {image.attempts} times while it was judged"
+            return f"a process ended {image.attempts} times while it was judged"
         try:
             return self._queue.source(image)
         except FileNotFoundError:  # somebody else was in the folder
@@ -137,16 +152,11 @@ class Judge:
             fault = f"cannot be judged ({type(error).__name__})"
             return [self._predictor.unreadable(str(_UNNAMED), UnreadableImageError(_UNNAMED, fault, "look at it"))]
 
-    def _objects(self, source: bytes, prediction: Prediction, film: Radiograph | None) -> list[bytes] | str:
-        """All that are wanted; the report alone where the others cannot be made."""
-        fault = ""
-        for kinds in (self._kinds, self._kinds[:1]):
-            try:
-                made = build_results(source, prediction, ResultOptions(kinds, film))
-                return [to_bytes(dataset) for dataset in made]
-            except Exception as error:  # noqa: BLE001 # headers hold whatever their makers put there
-                fault = error.fault if isinstance(error, CxrlensError) else type(error).__name__
-        return f"no report can be made ({fault})"
+    def _objects(self, source: bytes, prediction: Prediction, film: Radiograph | None) -> list[bytes] | str | None:
+        try:
+            return self._making.make(source, prediction, film, self._kinds)
+        except HelperDiedError:
+            return None
 
 
 def _read(source: bytes) -> Radiograph | CxrlensError:

@@ -17,6 +17,7 @@ from types import FrameType
 from cxrlens import RESEARCH_ONLY
 from cxrlens.errors import OptionError
 from cxrlens.serving.node.judging import Judge, kinds_of
+from cxrlens.serving.node.making import Apart
 from cxrlens.serving.node.outbox import PATIENCE, Archive, Outbox, Patience
 from cxrlens.serving.node.queue import Queue
 from cxrlens.serving.node.receiver import Listening, Receiver, is_loopback
@@ -70,7 +71,7 @@ class Node:
         predictor = load_predictor(model, threads=1)  # each judging thread is one core's
         self.queue = Queue(options.queue, predictor.network.hash, options.room)
         self._receiver = Receiver(listening, self.queue.accept, self.tally)
-        self._judge = Judge(self.queue, predictor, self.tally, kinds)
+        self._judge = Judge(self.queue, predictor, self.tally, kinds, Apart())
         self._outbox = Outbox(self.queue, archive, self.tally, options.patience)
         try:
             self.port = self._receiver.start()

@@ -14,6 +14,7 @@ from cxrlens.serving.node.door import OWN_RESULT, refuse
 from cxrlens.serving.node.errors import ArchiveDownError, NodeError
 from cxrlens.serving.node.finding import Instance, Search, WebArchive, report_uids
 from cxrlens.serving.node.judging import Judge, kinds_of
+from cxrlens.serving.node.making import Apart
 from cxrlens.serving.node.node import NodeOptions, archive_of, quiet_libraries, stop_on_signals
 from cxrlens.serving.node.outbox import Outbox
 from cxrlens.serving.node.queue import Queue
@@ -82,7 +83,8 @@ def pull(request: PullRequest) -> Pulled:
     told = Pulled()
     with quiet_libraries(), _stoppable() as stopping:
         queue = Queue(options.queue, predictor.network.hash, options.room)
-        judge, outbox = Judge(queue, predictor, tally, kinds), Outbox(queue, archive, tally, options.patience)
+        judge = Judge(queue, predictor, tally, kinds, Apart())
+        outbox = Outbox(queue, archive, tally, options.patience)
         judge.start()
         outbox.start()
         line = _Line(queue, outbox, stopping)

@@ -178,6 +178,12 @@ class Queue:
             do.executemany("UPDATE images SET attempts = attempts - 1 WHERE number = ? AND state = 'received'", numbers)
         self._release(images)
 
+    def judge_again(self, images: Sequence[Waiting]) -> None:
+        """Images over which a process ended: that they were begun counts, and may be held against them."""
+        self._release(images)
+        if images:
+            self.arrived.set()
+
     def _release(self, images: Sequence[Waiting]) -> None:
         with self._lock:
             self._busy.difference_update(image.number for image in images)
