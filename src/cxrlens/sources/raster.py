@@ -25,6 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from cxrlens.errors import UnreadableImageError
 from cxrlens.radiograph import Radiograph
+from cxrlens.sources.faults import short
 from cxrlens.sources.grey import Samples, to_grey
 from cxrlens.sources.limits import ReadLimits
 
@@ -70,17 +71,19 @@ def read_raster(data: bytes, kind: str, path: Path, limits: ReadLimits) -> Radio
     """
     if kind == "WEBP":  # its reader allocates the canvas with the header
         limits.check_pixels(path, *_webp_size(data))
+    if kind == "PNG" and len(data) >= 24:  # its reader takes a picture without pixels for another kind of file
+        limits.check_pixels(path, int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
     try:
         image = _PLUGINS[kind](io.BytesIO(data))
     except _BROKEN as error:
-        raise UnreadableImageError(path, f"has a broken {kind} header ({_short(error)})", _AGAIN) from error
+        raise UnreadableImageError(path, f"has a broken {kind} header ({short(error)})", _AGAIN) from error
     limits.check_pixels(path, image.width, image.height)
     try:
         _refuse_sequences(image, kind, path)
         orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1))
         samples = _decode(image, kind, data)
     except _BROKEN as error:
-        raise UnreadableImageError(path, f"is a torn or corrupt {kind} ({_short(error)})", _AGAIN) from error
+        raise UnreadableImageError(path, f"is a torn or corrupt {kind} ({short(error)})", _AGAIN) from error
     grey = to_grey(samples, path)
     pixels, notes = grey.pixels, grey.notes
     if 2 <= orientation <= 8:
@@ -213,7 +216,3 @@ def _turn(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
     tagged = Image.fromarray(pixels, mode=None)
     tagged.getexif()[_EXIF_ORIENTATION] = orientation
     return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(tagged), dtype=np.float32))
-
-
-def _short(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).split("\n")[0][:120]
