@@ -162,6 +162,8 @@ def test_a_decoder_that_fails_in_an_unforeseen_way_is_an_unreadable_file(
     with on_a_port(predictor) as api:
         answer = api.post("/v1/predictions", content=film(0))
         assert (answer.status_code, answer.json()["type"]) == (422, "urn:cxrlens:problem:no-image")
+        assert "cannot be decoded (RecursionError); convert it" in answer.json()["detail"]
+        assert "cxrlens_faults_total 1.0" in api.get("/metrics").text
 
 
 def test_the_time_to_come_back_follows_the_rate(predictor: Predictor):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from cxrlens.errors import CxrlensError, UnreadableImageError
 from cxrlens.radiograph import Radiograph
 from cxrlens.sources.filetype import HEAD_BYTES, describe, sniff
 from cxrlens.sources.limits import DEFAULT_LIMITS, ReadLimits
 from cxrlens.sources.raster import read_raster
+
+T = TypeVar("T")
 
 
 def read_radiograph(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiograph:
@@ -30,22 +34,43 @@ def read_radiograph(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiogra
     return decode_radiograph(_read_bytes(path, limits), path, limits)
 
 
-def read_or_error(
-    path: Path, limits: ReadLimits = DEFAULT_LIMITS, too_large: str = "shrink it"
-) -> Radiograph | CxrlensError:
-    """The same among many files: the error is given back, so that one bad file stops nothing.
+def or_error(
+    read: Callable[[], T],
+    path: Path,
+    too_large: str = "shrink it",
+    unforeseen: Callable[[Exception], None] | None = None,
+) -> T | CxrlensError:
+    """What ``read`` gives, or the error that says why there is nothing, so that one bad file among many stops nothing.
 
     Args:
-        path: as for :func:`read_radiograph`.
-        limits: likewise.
+        read: reads one file.
+        path: what it is called, for error lines.
         too_large: what to do about a file that does not fit into memory.
+        unforeseen: told of whatever a decoder raises that nobody foresaw, which then is an error of that file; it is
+            raised where there is nobody to be told.
     """
     try:
-        return read_radiograph(path, limits)
+        return read()
     except CxrlensError as error:
         return error
     except MemoryError:
         return UnreadableImageError(path, "does not fit into memory", too_large)
+    except Exception as error:
+        if unforeseen is None:
+            raise
+        unforeseen(error)
+        fault = f"cannot be decoded ({type(error).__name__})"
+        return UnreadableImageError(path, fault, "convert it to PNG or to uncompressed DICOM")
+
+
+def read_or_error(
+    path: Path,
+    limits: ReadLimits = DEFAULT_LIMITS,
+    too_large: str = "shrink it",
+    unforeseen: Callable[[Exception], None] | None = None,
+) -> Radiograph | CxrlensError:
+    """:func:`read_radiograph` in :func:`or_error`."""
+    return or_error(lambda: read_radiograph(path, limits), path, too_large, unforeseen)
 
 
 def decode_radiograph(data: bytes, path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Radiograph:

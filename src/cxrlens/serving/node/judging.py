@@ -17,7 +17,7 @@ from cxrlens.serving.node.states import Waiting
 from cxrlens.serving.node.tally import Tally, log
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import Predictor
-from cxrlens.sources.reading import decode_radiograph
+from cxrlens.sources.reading import decode_radiograph, or_error
 
 AT_ONCE = 4
 """Images judged together, on each thread."""
@@ -160,11 +160,7 @@ class Judge:
 
 
 def _read(source: bytes) -> Radiograph | CxrlensError:
-    try:
-        return decode_radiograph(source, _UNNAMED)
-    except CxrlensError as error:
-        return error
-    except MemoryError:
-        return UnreadableImageError(_UNNAMED, "does not fit into memory", "shrink it")
-    except Exception as error:  # noqa: BLE001 # whatever a decoder raises for bytes that nobody foresaw
-        return UnreadableImageError(_UNNAMED, f"cannot be decoded ({type(error).__name__})", "export it again")
+    def unforeseen(error: Exception) -> None:
+        log.error("fault in decoding: %s", type(error).__name__)
+
+    return or_error(lambda: decode_radiograph(source, _UNNAMED), _UNNAMED, unforeseen=unforeseen)

@@ -25,7 +25,7 @@ from cxrlens.serving.web.metrics import Metrics
 from cxrlens.serving.web.options import ServerOptions
 from cxrlens.serving.web.problems import Problem, unforeseen
 from cxrlens.serving.web.uploads import Upload
-from cxrlens.sources.reading import decode_radiograph
+from cxrlens.sources.reading import decode_radiograph, or_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +155,22 @@ class Engine:
 
     def _read(self, job: Job) -> Judged | Problem | None:
         """Decode it; the answer where that is the end of it."""
-        assert job.upload is not None
-        try:
-            radiograph = decode_radiograph(job.upload.data, Path(job.name), self.options.limits.reading)
-            job.film = kept_film(radiograph.pixels)
-            job.radiograph = radiograph
-        except CxrlensError as error:
-            return Judged(self.predictor.unreadable(job.name, error))
-        except MemoryError:
-            return Judged(self.predictor.unreadable(job.name, _no_room(job.name)))
-        except Exception as error:  # noqa: BLE001  # a fault of a decoder must not stop the others
-            self.metrics.faults.inc()
-            unforeseen(error, "decoding")
-            broken = UnreadableImageError(job.name, "cannot be read", "convert it to PNG or to uncompressed DICOM")
-            return Judged(self.predictor.unreadable(job.name, broken))
+        data, name = job.upload.data if job.upload else b"", Path(job.name)
+
+        def read() -> tuple[Radiograph, NDArray[np.uint16]]:
+            radiograph = decode_radiograph(data, name, self.options.limits.reading)
+            return radiograph, kept_film(radiograph.pixels)
+
+        found = or_error(read, name, unforeseen=self._unforeseen)
+        if isinstance(found, CxrlensError):
+            return Judged(self.predictor.unreadable(job.name, found))
+        job.radiograph, job.film = found
         return None
+
+    def _unforeseen(self, error: Exception) -> None:
+        """A fault of a decoder, which must not stop the others."""
+        self.metrics.faults.inc()
+        unforeseen(error, "decoding")
 
     # --- the judging thread
 
