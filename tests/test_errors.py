@@ -19,3 +19,9 @@ def test_error_survives_the_way_back_from_another_process():
 def test_subclasses_are_caught_as_one():
     with pytest.raises(CxrlensError):
         raise UnreadableImageError("a", "b", "c")
+
+
+def test_what_a_file_is_called_or_holds_cannot_break_the_line_or_order_a_terminal_about():
+    error = CxrlensError("a\nb\x1b[31m\udcff\u202e ü.png", "quotes\x07\r\nit", "mend\tit")
+    assert str(error) == "a\\nb\\x1b[31m\\udcff\\u202e ü.png: quotes\\x07 it; mend\\tit"
+    assert error.subject == "a\nb\x1b[31m\udcff\u202e ü.png", "programs need it as it is"

@@ -163,6 +163,22 @@ def test_broken_image_stays_in_the_manifest_for_curation_to_report(tmp_path: Pat
     assert len(scan([root]).manifest) == 2
 
 
+def test_names_that_no_table_can_hold_are_left_out_and_said_so(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "r", "TB/a.png", "TB/line\nbreak.png")
+    try:
+        os.rename(root / "TB/a.png", os.fsencode(root / "TB") + b"/\xe4.png")
+    except OSError:
+        pytest.skip("a file system that takes UTF-8 alone")
+    result = scan([root])
+    assert [Path(path).name for path in result.manifest["path"]] == ["line\nbreak.png"]
+    (problem,) = result.problems
+    assert "1 image(s) whose names or folders are not UTF-8 (first: \\udce4.png); they are left out" in str(problem)
+    write_manifest(result.manifest, tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), result.manifest)
+    (root / "TB/line\nbreak.png").unlink()
+    assert [p.fault for p in scan([root]).problems] == [problem.fault], "and nothing else is made of it"
+
+
 def test_names_with_spaces_and_unicode(tmp_path: Path) -> None:
     root = pictures(tmp_path / "Réseau des hôpitaux 病院", "TB Chest X-rays/Möller (1) ★.png")
     table(root / "metadata.csv", "filename,patientid\nMöller (1) ★.png,Пациент-1\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
@@ -19,6 +20,14 @@ OPTIONS: tuple[str, ...] = ("model", "format", "cam", "dicom", "target", "layer"
 
 def main() -> None:
     """Entry point."""
+    with warnings.catch_warnings():
+        # Libraries warn of odd headers with the values that they hold, and a value may be a patient's name. What is
+        # wrong with a file its row or its line says.
+        warnings.filterwarnings("ignore", module=r"(PIL|pydicom|highdicom)\b")
+        _run()
+
+
+def _run() -> None:
     plain = plain_predict(sys.argv[1:])
     if plain is None:
         from cxrlens.cli import main as whole
@@ -32,13 +41,16 @@ def main() -> None:
 def _answer(images: Sequence[str], options: Mapping[str, str]) -> int:
     """The exit code."""
     from cxrlens.commands.first_export import export_first
-    from cxrlens.errors import CxrlensError
+    from cxrlens.errors import CxrlensError, mendable
     from cxrlens.serving.answering import Request, answer
 
     try:
         return answer(Request.of(images, options), export_first)
-    except CxrlensError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    except (CxrlensError, OSError) as error:
+        told = mendable(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         return 130

@@ -13,7 +13,7 @@ from cxrlens.commands import serving, trust
 from cxrlens.commands.options import Run, Seed
 from cxrlens.commands.options import console as _console
 from cxrlens.commands.options import finish as _finish
-from cxrlens.errors import CxrlensError, OptionError
+from cxrlens.errors import CxrlensError, OptionError, mendable
 
 app = typer.Typer(
     help="Classify chest radiographs as Normal, COVID-19, Pneumonia or Tuberculosis, "
@@ -251,8 +251,11 @@ def main() -> None:
     """Entry point: an error that a user can mend is one line and exit code 2."""
     try:
         app()
-    except CxrlensError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (CxrlensError, OSError) as error:
+        told = mendable(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped; 'cxrlens train --resume' goes on where a training stood", file=sys.stderr)

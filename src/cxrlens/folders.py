@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxrlens.errors import DatasetError, RunError
+from cxrlens.errors import DatasetError, RunError, WriteError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,21 +152,58 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def check_writable(folder: Path) -> Path:
+    """The same folder, which may not be there yet: asked before hours of work that could not be kept.
+
+    A nameless file is made and dropped in the nearest folder that is there, since rights alone do not tell.
+
+    Raises:
+        WriteError: it lies under a file, or where this process may not write.
+    """
+    import tempfile
+
+    place = folder.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        remedy = "choose another place"
+        raise WriteError(folder, f"cannot be written ({place} is no folder)", remedy)
+    try:
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        raise WriteError.of(folder, error) from error
+    return folder
+
+
+def make_folder(folder: Path) -> Path:
+    """The same folder, made with its parents where it is missing; :class:`WriteError` where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError.of(folder, error) from error
+    return folder
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write atomically, keys in the order given; NaN is refused, since it is no JSON."""
     write_atomically(path, (json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode())
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside the target and rename: a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write beside the target and rename: a reader sees the old file or the new one, never half of one.
+
+    Raises:
+        WriteError: no space, no right, no such place. The old file is still there.
+    """
+    make_folder(path.parent)
     scratch = path.with_name(f".{path.name}.part")
     try:
         scratch.write_bytes(data)
         scratch.replace(path)
-    except OSError:
-        scratch.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise WriteError.of(path, error) from error
 
 
 def _checked(root: Path, path: Path) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 import pandas as pd
 
-from cxrlens.errors import ManifestError
+from cxrlens.errors import ManifestError, WriteError
 from cxrlens.labels import CLASSES
 
 COLUMNS: tuple[str, ...] = (
@@ -84,13 +85,18 @@ def check_manifest(frame: pd.DataFrame, where: Path) -> None:
 
 
 def write_manifest(frame: pd.DataFrame, path: Path) -> None:
-    """Write atomically: a reader sees the old file or the new one, never half of one."""
+    """Write atomically: a reader sees the old file or the new one, never half of one; :class:`WriteError` where not."""
     scratch = path.with_name(f".{path.name}.part")
-    if path.suffix == ".parquet":
-        frame.to_parquet(scratch, index=False)
-    else:
-        frame.to_csv(scratch, index=False)
-    scratch.replace(path)
+    try:
+        if path.suffix == ".parquet":
+            frame.to_parquet(scratch, index=False)
+        else:
+            frame.to_csv(scratch, index=False)
+        scratch.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise WriteError.of(path, error) from error
 
 
 def kept(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import zlib
@@ -165,7 +166,8 @@ def _write(images: Iterator[_Packed], most: int, preprocessing: Preprocessing, f
         remedy = "free some space, or choose another dataset folder"
         raise DatasetError(folder, f"packed pixels cannot be written ({error})", remedy) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that lies under a file has nothing to remove
+            scratch.unlink(missing_ok=True)
 
 
 def _write_header(stream: IO[bytes], rows: int, size: int) -> int:

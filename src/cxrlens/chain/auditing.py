@@ -13,8 +13,8 @@ from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.audit.audit import Audited, audit, verdicts_of
 from cxrlens.audit.case import AuditOptions
 from cxrlens.chain.network import write_report
-from cxrlens.chain.saying import passed_over
-from cxrlens.folders import RunFolder
+from cxrlens.chain.saying import passed_over, shown
+from cxrlens.folders import RunFolder, check_writable
 from cxrlens.progress import rich_progress
 
 _MARKS = {
@@ -27,6 +27,7 @@ _MARKS = {
 
 def audit_run(root: Path, options: AuditOptions, only: Sequence[str], console: Console) -> int:
     """Audit a run and write its report anew; returns how many parts stopped with an error."""
+    check_writable(root)
     run = RunFolder(root)
     began = time.perf_counter()
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -35,7 +36,7 @@ def audit_run(root: Path, options: AuditOptions, only: Sequence[str], console: C
     if run.dataset().synthetic:
         console.print(f"[bold]{SYNTHETIC_NOTE}[/]")
     console.print(RESEARCH_ONLY)
-    console.print(f"audited in {(time.perf_counter() - began) / 60:.1f} min; parts lie in {run.audit}")
+    console.print(f"audited in {(time.perf_counter() - began) / 60:.1f} min; parts lie in {shown(run.audit)}")
     return write_report(root, console) + passed_over(done.problems)
 
 

@@ -9,15 +9,16 @@ from typing import Any
 from rich.console import Console
 
 from cxrlens import RESEARCH_ONLY
-from cxrlens.chain.saying import spoken
+from cxrlens.chain.saying import shown, spoken
 from cxrlens.evaluation.calibration.calibrate import calibrate
 from cxrlens.evaluation.calibration.options import CalibrationOptions
-from cxrlens.folders import RunFolder
+from cxrlens.folders import RunFolder, check_writable
 from cxrlens.labels import TUBERCULOSIS
 
 
 def calibrate_run(root: Path, options: CalibrationOptions, console: Console) -> int:
     """Calibrate a run and say what came of it; returns how many things were passed over (none)."""
+    check_writable(root)
     run = RunFolder(root)
     record = calibrate(run, options)
     temperature = record["temperature"]
@@ -33,9 +34,9 @@ def calibrate_run(root: Path, options: CalibrationOptions, console: Console) -> 
         console.print("[yellow]not measured:[/] neither a test nor a validation part is left")
     else:
         _say(measured, record, console)
-    console.print(f"written: {run.calibration_path}, figures: {root / 'calibration'}")
+    console.print(f"written: {shown(run.calibration_path)}, figures: {shown(root / 'calibration')}")
     console.print(f"95 % intervals, bootstrap by patient. {RESEARCH_ONLY}")
-    console.print(f"next: cxrlens report {root}")
+    console.print(f"next: cxrlens report {shown(root)}")
     return 0
 
 

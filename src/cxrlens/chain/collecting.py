@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cxrlens.chain.saying import shown
 from cxrlens.progress import rich_progress
 from cxrlens.sources.fetch import fetch
 from cxrlens.sources.phantom import PhantomOptions, write_phantom
@@ -29,18 +30,17 @@ def phantom(out: Path, request: PhantomRequest, console: Console) -> int:
         images=request.images, seed=request.seed, size=request.size, clean=request.clean, plants=request.plants
     )
     write_phantom(out, options, rich_progress)
-    console.print(
-        f"{request.images} SYNTHETIC radiographs lie in {out / 'collections'}, the truth about them in {out / 'truth'}"
-    )
+    collections, truth = shown(out / "collections"), shown(out / "truth")
+    console.print(f"{request.images} SYNTHETIC radiographs lie in {collections}, the truth about them in {truth}")
     for plant in options.plants:
         console.print(f"planted: {plant} (truth/plants.csv says where)")
-    console.print(f"next: cxrlens curate {out / 'collections'}/* --out DATASET")
+    console.print(f"next: cxrlens curate {collections}/* --out DATASET")
     return 0
 
 
 def fetch_set(name: str, out: Path, console: Console) -> int:
     """Download a public set; returns how many things were passed over (none: a fetch is done or it fails)."""
     folder = fetch(name, out, rich_progress)
-    console.print(f"{name} lies in {folder}")
-    console.print(f"next: cxrlens curate {folder} --out DATASET")
+    console.print(f"{name} lies in {shown(folder)}")
+    console.print(f"next: cxrlens curate {shown(folder)} --out DATASET")
     return 0

@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from cxrlens.batches import pack
-from cxrlens.chain.saying import passed_over
+from cxrlens.chain.saying import passed_over, shown
 from cxrlens.curation import CurationOptions, curate
 from cxrlens.errors import CollectionError, DatasetError
-from cxrlens.folders import DatasetFolder, write_json
+from cxrlens.folders import DatasetFolder, check_writable, write_atomically, write_json
 from cxrlens.manifest import kept, write_manifest
 from cxrlens.preprocessing import DEFAULT_PREPROCESSING
 from cxrlens.progress import rich_progress
@@ -42,9 +42,10 @@ class CurateRequest:
 
 def curate_collections(collections: Sequence[Path], out: Path, request: CurateRequest, console: Console) -> int:
     """Write a dataset folder; returns how many files or folders were passed over."""
+    check_writable(out)
     found = scan(collections, ScanOptions(columns=request.columns, labels=request.labels))
     for note in found.notes:
-        console.print(f"[dim]{note}[/]")
+        console.print(f"[dim]{shown(note)}[/]")
     if not len(found.manifest):
         first = str(found.problems[0]) if found.problems else "no image files"
         raise CollectionError(
@@ -52,9 +53,8 @@ def curate_collections(collections: Sequence[Path], out: Path, request: CurateRe
         )
     done = curate(found.manifest, CurationOptions(keep=request.keep, drop=request.drop), rich_progress)
     dataset = DatasetFolder(out)
-    out.mkdir(parents=True, exist_ok=True)
     counts = {**done.counts, "synthetic": any_synthetic(done.manifest["path"])}
-    done.pairs.to_csv(dataset.pairs_path, index=False)
+    write_atomically(dataset.pairs_path, done.pairs.to_csv(index=False).encode())
     write_json(dataset.curation_path, counts)
     dataset.split_path.unlink(missing_ok=True)  # of an earlier curation: it would describe other images
     write_manifest(done.manifest, dataset.manifest_path)
@@ -66,13 +66,14 @@ def curate_collections(collections: Sequence[Path], out: Path, request: CurateRe
     pack(done.manifest, DEFAULT_PREPROCESSING, dataset.packed_folder, rich_progress)
     report = write_curation_report(dataset)
     _say_counts(counts, len(done.manifest), len(kept(done.manifest)), console)
-    console.print(f"dataset: {out}   report: {report}")
-    console.print(f"next: cxrlens split {out}")
+    console.print(f"dataset: {shown(out)}   report: {shown(report)}")
+    console.print(f"next: cxrlens split {shown(out)}")
     return passed_over([*found.problems, *done.problems])
 
 
 def split_dataset(root: Path, options: SplitOptions, console: Console) -> int:
     """Fill the manifest's split; returns how many things were passed over (none)."""
+    check_writable(root)
     dataset = DatasetFolder(root)
     result = split(dataset.manifest(), options)
     write_manifest(result.manifest, dataset.manifest_path)
@@ -84,7 +85,7 @@ def split_dataset(root: Path, options: SplitOptions, console: Console) -> int:
     )
     for line in _sentences(result.report):
         console.print(line)
-    console.print(f"next: cxrlens train {root} --out RUN")
+    console.print(f"next: cxrlens train {shown(root)} --out RUN")
     return 0
 
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
-from cxrlens.chain.saying import passed_over, spoken
+from cxrlens.chain.saying import passed_over, shown, spoken
 from cxrlens.errors import CxrlensError
 from cxrlens.evaluation.blocks import Bootstrap
-from cxrlens.folders import RunFolder, read_json
+from cxrlens.folders import RunFolder, check_writable, read_json
 from cxrlens.gate import Answer, load_gate
 from cxrlens.gate.figures import FEWEST
 from cxrlens.gate.fit import FitOptions
@@ -43,6 +43,7 @@ class GateRequest:
 
 def gate_run(root: Path, request: GateRequest, console: Console) -> int:
     """Fit and measure the gate of a run; returns how many kinds of pictures could not be used (none is a fault)."""
+    check_writable(root)
     run = RunFolder(root)
     fitting = FitOptions(false_refusals=request.false_refusals, learning=LearningOptions(seed=request.seed))
     measuring = MeasureOptions(request.negatives, bootstrap=Bootstrap(request.resamples), seed=request.seed)
@@ -53,9 +54,9 @@ def gate_run(root: Path, request: GateRequest, console: Console) -> int:
     unreadable = int(read_json(gate_path(run))["unreadable"])
     if unreadable:
         console.print(f"[yellow]passed over:[/] {unreadable} training or validation images cannot be read")
-    console.print(f"gate: {run.gate}")
+    console.print(f"gate: {shown(run.gate)}")
     console.print(f"95 % intervals, bootstrap by patient and by picture. {RESEARCH_ONLY}")
-    console.print(f"next: cxrlens check IMAGES --run {root}")
+    console.print(f"next: cxrlens check IMAGES --run {shown(root)}")
     return unreadable
 
 
@@ -90,7 +91,7 @@ def _say_answer(path: Path, answer: Answer, console: Console) -> None:
     worst = max(answer.scores, key=lambda name: answer.scores[name])
     colour = _COLOURS[answer.status]
     console.print(
-        f"{escape(str(path))}: [{colour}]{answer.status}[/] (score {answer.score:.2f} of '{worst}', 1 is the limit)"
+        f"{shown(path)}: [{colour}]{answer.status}[/] (score {answer.score:.2f} of '{worst}', 1 is the limit)"
     )
     for phrase in answer.reasons:
         console.print(f"  the image {escape(phrase)}")

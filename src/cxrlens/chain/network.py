@@ -10,12 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from cxrlens import RESEARCH_ONLY
-from cxrlens.chain.saying import passed_over, spoken
+from cxrlens.chain.saying import passed_over, shown, spoken
 from cxrlens.chain.settings import training_options
 from cxrlens.errors import CxrlensError, RunError
 from cxrlens.evaluation import EvaluationOptions, evaluate
 from cxrlens.explanation import ExplainOptions, GalleryOptions, explain, gallery, score_localisation
-from cxrlens.folders import DatasetFolder, RunFolder
+from cxrlens.folders import DatasetFolder, RunFolder, check_writable
 from cxrlens.progress import rich_progress
 from cxrlens.report import write_checklists, write_curation_report, write_model_card, write_run_report
 from cxrlens.training import train
@@ -44,6 +44,7 @@ class ExplainRequest:
 
 def train_run(dataset: Path, out: Path, request: TrainRequest, console: Console) -> int:
     """Train; returns how many things were passed over (none)."""
+    check_writable(out)
     options = training_options(request.size, request.options)
     train(
         DatasetFolder(dataset),
@@ -53,13 +54,14 @@ def train_run(dataset: Path, out: Path, request: TrainRequest, console: Console)
         progress=rich_progress,
         resume=request.resume,
     )
-    console.print(f"run: {out}   curves: {out / 'curves.png'}")
-    console.print(f"next: cxrlens evaluate {out}")
+    console.print(f"run: {shown(out)}   curves: {shown(out / 'curves.png')}")
+    console.print(f"next: cxrlens evaluate {shown(out)}")
     return 0
 
 
 def evaluate_run(root: Path, dataset: Path | None, resamples: int, console: Console) -> int:
     """Measure; returns how many images were passed over."""
+    check_writable(root)
     other = DatasetFolder(dataset) if dataset is not None else None
     metrics = evaluate(RunFolder(root), EvaluationOptions(dataset=other, resamples=resamples), rich_progress)
     for split in ("external", "test", "validation", "train"):
@@ -70,15 +72,16 @@ def evaluate_run(root: Path, dataset: Path | None, resamples: int, console: Cons
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc", "ece"):
             console.print(f"  {name.replace('_', ' '):<18} {spoken(block[name])}")
         for source, figures in block["per_source"].items():
-            console.print(f"    {source:<24} accuracy {spoken(figures['accuracy'])}, n = {figures['n']}")
+            console.print(f"    {shown(source):<24} accuracy {spoken(figures['accuracy'])}, n = {figures['n']}")
     console.print(f"95 % intervals, bootstrap by patient. {RESEARCH_ONLY}")
-    console.print(f"next: cxrlens explain {root}")
+    console.print(f"next: cxrlens explain {shown(root)}")
     return passed_over(_problems("evaluate", metrics))
 
 
 def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
     """Draw heat-maps; returns how many images were passed over."""
     run = RunFolder(root)
+    check_writable(request.out or root)
     problems: list[CxrlensError] = []
     said = ""
     if request.images:
@@ -91,29 +94,30 @@ def explain_run(root: Path, request: ExplainRequest, console: Console) -> int:
             if done.measured != said:
                 console.print(done.measured)
                 said = done.measured
-            console.print(f"{done.path}: {done.predicted} ({shares}) → {done.figure}")
+            console.print(f"{shown(done.path)}: {done.predicted} ({shares}) → {shown(done.figure or '')}")
     else:
-        shown = gallery(run, GalleryOptions(method=request.method), rich_progress)
-        problems += _problems("explain", shown)
-        console.print(f"gallery: {run.explanations}")
+        drawn = gallery(run, GalleryOptions(method=request.method), rich_progress)
+        problems += _problems("explain", drawn)
+        console.print(f"gallery: {shown(run.explanations)}")
     if request.annotations is not None:
         scores = score_localisation(run, request.annotations, method=request.method, progress=rich_progress)
         _say_localisation(scores, console)
         problems += _problems("explain", scores)
     console.print(RESEARCH_ONLY)
-    console.print(f"next: cxrlens audit {root}, or cxrlens report {root}")
+    console.print(f"next: cxrlens audit {shown(root)}, or cxrlens report {shown(root)}")
     return passed_over(problems)
 
 
 def write_report(root: Path, console: Console) -> int:
     """Write the report of a run folder or of a dataset folder; returns how many things were passed over (none)."""
+    check_writable(root)
     run, dataset = RunFolder(root), DatasetFolder(root)
     if run.config_path.is_file():
-        console.print(f"report: {write_run_report(run)}")
-        console.print(f"model card: {write_model_card(run)}")
-        console.print(f"reporting checklists: {write_checklists(run)}")
+        console.print(f"report: {shown(write_run_report(run))}")
+        console.print(f"model card: {shown(write_model_card(run))}")
+        console.print(f"reporting checklists: {shown(write_checklists(run))}")
     elif dataset.manifest_path.is_file():
-        console.print(f"report: {write_curation_report(dataset)}")
+        console.print(f"report: {shown(write_curation_report(dataset))}")
     else:
         raise RunError(
             root, "is neither a run folder nor a dataset folder", "make one with 'cxrlens curate' or 'cxrlens train'"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from cxrlens.errors import CxrlensError
+from cxrlens.errors import CxrlensError, printable
 
 _SHOWN = 8
+
+
+def shown(thing: Path | str) -> str:
+    """A path or a name as a terminal may be given it: no markup of ours, and no line break or escape of its own."""
+    return escape(printable(str(thing)))
 
 
 def passed_over(problems: Sequence[CxrlensError]) -> int:

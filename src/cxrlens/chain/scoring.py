@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from cxrlens import RESEARCH_ONLY
-from cxrlens.chain.saying import passed_over
+from cxrlens.chain.saying import passed_over, shown
 from cxrlens.errors import OptionError, RunError
 from cxrlens.explanation import METHODS
 from cxrlens.explanation.methods import find_method
 from cxrlens.explanation.scorecard.card import FILE, score_explanations
 from cxrlens.explanation.scorecard.sample import ScorecardOptions
-from cxrlens.folders import RunFolder
+from cxrlens.folders import RunFolder, check_writable
 from cxrlens.progress import rich_progress
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "unanswered": "dim"}
@@ -38,6 +38,7 @@ def scorecard_of_run(root: Path, request: ScorecardRequest, console: Console) ->
     """
     if request.images:
         raise OptionError("--scorecard", "draws held-out images itself", "leave the images out")
+    check_writable(root)
     find_method(request.method)
     methods = (request.method, *(method for method in METHODS if method != request.method))
     options = ScorecardOptions(methods=methods, annotations=request.annotations, other_run=request.other_run)
@@ -51,7 +52,7 @@ def scorecard_of_run(root: Path, request: ScorecardRequest, console: Console) ->
             console.print(f"  [{colour}]{judged['status']:<10}[/] {judged['question']} {judged['sentence']}")
     console.print(record["verdict"]["sentence"])
     console.print(record["flag"]["words"])
-    console.print(f"written: {run.explanations / FILE}")
+    console.print(f"written: {shown(run.explanations / FILE)}")
     console.print(f"95 % intervals, bootstrap by patient. {RESEARCH_ONLY}")
-    console.print(f"next: cxrlens report {root}")
+    console.print(f"next: cxrlens report {shown(root)}")
     return passed_over([RunError("explain", line, "the rest was done") for line in record["problems"]])

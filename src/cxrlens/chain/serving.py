@@ -12,12 +12,12 @@ from rich.markup import escape
 
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.batches import pack
-from cxrlens.chain.saying import spoken
+from cxrlens.chain.saying import shown, spoken
 from cxrlens.errors import CxrlensError, DatasetError
 from cxrlens.evaluation.blocks import Bootstrap, accuracy_of, mean_interval
 from cxrlens.evaluation.resampling import clusters
 from cxrlens.explanation.measured import measured_on
-from cxrlens.folders import RunFolder
+from cxrlens.folders import RunFolder, check_writable
 from cxrlens.labels import CLASSES
 from cxrlens.manifest import kept
 from cxrlens.model import LoadedModel, load_model
@@ -32,7 +32,7 @@ def export_run(root: Path, out: Path | None, int8: bool, console: Console) -> in
     """Export a run; returns how many things were passed over (none)."""
     run = RunFolder(root)
     model = load_model(run)
-    target = out or default_export(root)
+    target = check_writable(out or default_export(root))
     synthetic = _is_synthetic(run)
     measured = measured_on(run, model) + (f". {SYNTHETIC_NOTE}" if synthetic else "")
     about = About(measured, synthetic, _quantise(run, model) if int8 else None)
@@ -62,9 +62,9 @@ def _say(manifest: dict[str, Any], target: Path, console: Console) -> None:
         for key in ("accuracy_float32", "accuracy_int8", "int8_minus_float32", "same_class"):
             console.print(f"    {key.replace('_', ' '):<20} {spoken(figures[key])}")
         console.print(f"    largest difference of a probability {figures['largest_difference']:.3f}")
-    console.print(f"model: {target}")
+    console.print(f"model: {shown(target)}")
     console.print(f"{escape(manifest['measured_on'])}. {RESEARCH_ONLY}")
-    console.print(f"next: cxrlens verify {target}; cxrlens predict IMAGES --model {target}")
+    console.print(f"next: cxrlens verify {shown(target)}; cxrlens predict IMAGES --model {shown(target)}")
 
 
 def _quantise(run: RunFolder, model: LoadedModel) -> Callable[[Path], dict[str, Any]]:

@@ -13,6 +13,7 @@ from cxrlens.chain.auditing import audit_run
 from cxrlens.chain.collecting import PhantomRequest, phantom
 from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset
 from cxrlens.chain.network import ExplainRequest, TrainRequest, evaluate_run, explain_run, train_run, write_report
+from cxrlens.chain.saying import shown
 from cxrlens.folders import DatasetFolder, RunFolder
 from cxrlens.split import SplitOptions
 
@@ -83,7 +84,7 @@ def demo(out: Path, request: DemoRequest, console: Console) -> int:
     whole = WholeRequest(epochs=request.epochs, seed=request.seed, audit=request.audit, annotations=truth)
     over = run(collections, out, whole, console)
     console.print(f"\n{over} faulty files were passed over: they are planted in the synthetic collections.")
-    console.print(f"[bold]The report lies in {(out / 'run' / 'report.html').resolve()}[/]")
+    console.print(f"[bold]The report lies in {shown((out / 'run' / 'report.html').resolve())}[/]")
     return 0
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlens.errors import OptionError
+from cxrlens.folders import check_writable
 from cxrlens.progress import Progress, quiet, rich_progress
 from cxrlens.serving.dicom import check_folder
 from cxrlens.serving.formats import FORMATS
@@ -71,6 +72,9 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
         raise OptionError(f"--format {request.format}", "is not known", f"use one of {', '.join(FORMATS)}")
     if request.dicom is not None:
         check_folder(request.dicom)
+    for folder in (request.cam, request.dicom):
+        if folder is not None:
+            check_writable(folder)
     paths, problems = find_images(request.images)
     folder, ready = find_model(request.model)
     if not ready:

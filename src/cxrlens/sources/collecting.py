@@ -50,6 +50,8 @@ def collect(
         found = walk(root)
         own = root / "manifest.csv"
     result.problems += found.problems
+    left_out = _leave_out_what_no_table_can_name(root, found)
+    result.problems += left_out
     result.notes += [
         f"{folder}: a folder of masks with {count} file(s), passed over" for folder, count in found.masks.items()
     ]
@@ -71,7 +73,7 @@ def collect(
     if not found.images:
         if own.is_file() and passed_over:
             result.problems.append(_lacking(passed_over[0]))
-        elif not found.problems:
+        elif not found.problems and not left_out:
             remedy = "give a folder that holds PNG, JPEG, TIFF, BMP, WebP or DICOM files, or a manifest.csv"
             result.problems.append(CollectionError(root, "holds no images", remedy))
         return result
@@ -92,6 +94,24 @@ def collect(
     if any(not row["label"] for row in result.rows):
         result.problems += [_lacking(table) for table in passed_over]
     return result
+
+
+def _leave_out_what_no_table_can_name(root: Path, found: Walked) -> list[CollectionError]:
+    """A manifest is UTF-8; a file system takes any bytes, and old archives unpack to names in other encodings."""
+    odd = [path for path in found.images if not _is_text(path)]
+    if not odd:
+        return []
+    found.images = [path for path in found.images if _is_text(path)]
+    fault = f"holds {len(odd)} image(s) whose names or folders are not UTF-8 (first: {odd[0].name})"
+    return [CollectionError(root, fault, "they are left out; rename them")]
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _lacking(table: Table) -> ManifestError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlens.errors import CxrlensError
+from cxrlens.folders import make_folder
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources.public_set import RemoteFile
 
@@ -39,7 +40,7 @@ def download(file: RemoteFile, target: Path, progress: Progress = quiet, attempt
     """
     if target.is_file():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     part = target.with_name(f"{target.name}.part")
     for attempt in range(1, attempts + 1):
         had = part.stat().st_size if part.exists() else 0

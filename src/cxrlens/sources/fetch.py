@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cxrlens.folders import make_folder
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources.catalogue import find
 from cxrlens.sources.download import FetchError, download
@@ -35,7 +36,7 @@ def fetch(name: str, out: Path, progress: Progress = quiet, *, base_url: str | N
         return folder
     if not entry.files:
         raise FetchError(entry.name, _why_by_hand(entry), f"get it from {entry.url} and unpack it into {folder}")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     downloads = out / ".downloads"
     archives = [
         download(_mirrored(file, base_url), downloads / f"{name}-{file.file_name}", progress) for file in entry.files

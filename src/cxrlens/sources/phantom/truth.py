@@ -42,7 +42,7 @@ def write_truth(root: Path, truth: Truth, *, clean: bool, planted: bool) -> None
     readme = README.format(
         faults="" if clean else "; some files are faulty on purpose", plants=", plants.csv" if told else ""
     )
-    (root / "README.txt").write_text(readme, encoding="utf-8")
+    write_atomically(root / "README.txt", readme.encode())
     _write_tables(root, truth.manifest, everywhere=clean)
     write_manifest(new_manifest(truth.manifest), root / "manifest.csv")
     folder = root / "truth"

@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from cxrlens import __version__
 from cxrlens.cores import usable_cores
 from cxrlens.errors import CollectionError, OptionError
-from cxrlens.folders import write_atomically
+from cxrlens.folders import make_folder, write_atomically
 from cxrlens.progress import Progress, quiet
 from cxrlens.sources.phantom.cohort import Record, plan_cohort
 from cxrlens.sources.phantom.encode import decode, encode, encode_mask, to_samples
@@ -87,7 +87,7 @@ def write_phantom(out: Path, options: PhantomOptions = PhantomOptions(), progres
     recipe = options.recipe()
     if out.exists() and _settled(out, recipe):
         return out
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     scratch = out.parent / f".{out.name}.part-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
     try:
@@ -121,7 +121,7 @@ def _settled(out: Path, recipe: dict[str, object]) -> bool:
 
 
 def _write_all(root: Path, options: PhantomOptions, progress: Progress) -> None:
-    root.mkdir()
+    make_folder(root)
     records = plan_cohort(options.images, options.seed, mix_of(options.plants, clean=options.clean))
     copies = [] if options.clean else plan_copies(records, options.seed)
     first = len(records) + len(copies)
@@ -234,8 +234,7 @@ def _plant_spoilt(root: Path, spoilt: Spoilt) -> dict[str, object]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    write_atomically(path, data)
 
 
 def _make_all(root: Path, options: PhantomOptions, records: Sequence[Record]) -> Iterable[_Made]:
