@@ -28,7 +28,7 @@ def predictor(exported):
 
 @pytest.fixture
 def queue(tmp_path, predictor):
-    made = Queue(tmp_path / "queue", predictor.network.hash)
+    made = Queue(tmp_path / "queue", predictor.identity)
     yield made
     made.close()
 
@@ -164,8 +164,8 @@ def test_a_report_has_one_of_the_uids_that_pull_looks_for(queue, predictor):
             asked = replace(predictor, network=replace(network, calibration=calibration))
             made = [build_results(source, asked(source, cam=True)) for _ in range(2)]
             assert [d.SOPInstanceUID for d in made[0]] == [d.SOPInstanceUID for d in made[1]]
-            assert made[0][0].SOPInstanceUID in report_uids(uid, network.hash, calibration is not None)
-            assert made[0][0].SOPInstanceUID not in report_uids(uid, network.hash, calibration is None)
+            assert made[0][0].SOPInstanceUID in report_uids(uid, asked.identity, calibration is not None)
+            assert made[0][0].SOPInstanceUID not in report_uids(uid, asked.identity, calibration is None)
             assert made[0][0].SOPInstanceUID not in report_uids(uid, "00" * 32, calibration is not None)
 
 

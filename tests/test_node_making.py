@@ -85,7 +85,7 @@ def test_a_helper_that_dies_costs_its_own_image_one_attempt_and_nothing_else(apa
             pass
 
     predictor = cxrlens.load(exported, threads=1)
-    queue = Queue(tmp_path / "queue", predictor.network.hash)
+    queue = Queue(tmp_path / "queue", predictor.identity)
     try:
         for number in range(3):
             queue.accept(str(phantom_dataset(number).SOPInstanceUID), file_bytes(phantom_dataset(number)))
@@ -107,7 +107,7 @@ def test_an_image_over_which_helpers_die_again_and_again_is_given_up(tmp_path, e
             pass
 
     predictor = cxrlens.load(exported, threads=1)
-    queue = Queue(tmp_path / "queue", predictor.network.hash)
+    queue = Queue(tmp_path / "queue", predictor.identity)
     try:
         queue.accept("1.2.3", file_bytes(phantom_dataset(0)))
         judge = Judge(queue, predictor, Tally(), ("report",), Dying())

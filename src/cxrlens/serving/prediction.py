@@ -59,6 +59,7 @@ class Prediction:
         calibrated: whether the probabilities were calibrated.
         cam: file of the overlay, where one was written.
         heat_map: where the network looked, where it was asked for; not part of :meth:`to_dict`.
+        identity: hash of all that decides an answer (``Predictor.identity``); not part of :meth:`to_dict`.
     """
 
     image: str
@@ -74,6 +75,7 @@ class Prediction:
     calibrated: bool
     cam: str | None = None
     heat_map: HeatMap | None = field(default=None, compare=False, repr=False)
+    identity: str = field(default="", repr=False)
 
     @property
     def abstained(self) -> bool:

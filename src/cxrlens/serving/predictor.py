@@ -16,6 +16,7 @@ from cxrlens.gate.gate import Gate
 from cxrlens.radiograph import Radiograph
 from cxrlens.serving.folder import ModelFolder
 from cxrlens.serving.gating import load_exported_gate
+from cxrlens.serving.identity import identity_of
 from cxrlens.serving.images import Given, to_radiograph
 from cxrlens.serving.layers import LayerMaps
 from cxrlens.serving.network import ENGINES, Network, load_network
@@ -32,10 +33,12 @@ class Predictor:
     Args:
         network: the exported network.
         gate: decides before any class is named; ``None`` where the model was exported without one.
+        identity: of the exported model (:func:`identity_of`); blank where it is none.
     """
 
     network: Network
     gate: Gate | None
+    identity: str = ""
 
     def __call__(
         self, image: Given, *, cam: bool = False, target: str | None = None, layer: str | None = None
@@ -135,6 +138,7 @@ class Predictor:
             about,
             network.measured_on,
             calibrated,
+            identity=self.identity,
         )
 
     def _with_maps(
@@ -170,7 +174,8 @@ def load_predictor(model: str | PathLike[str], *, engine: str = ENGINES[0], thre
     path = Path(model)
     folder = ModelFolder(path.parent if path.name == "model.onnx" else path)
     network = load_network(folder, engine, threads)
-    return Predictor(network, load_exported_gate(folder, network))
+    gate = load_exported_gate(folder, network)
+    return Predictor(network, gate, identity=identity_of(folder, quantised=engine != ENGINES[0]))
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -64,14 +64,19 @@ class Maker:
         return self.prediction.model["hash"][:64]
 
     @property
+    def identity(self) -> str:
+        """Hash of all of the model that decides an answer: weights, calibration, gate."""
+        return self.prediction.identity[:64] or self.model_hash
+
+    @property
     def device_uid(self) -> str:
         """UID of the model as an observer: the same model anywhere is the same device."""
-        return uid_of("device", self.model_hash)
+        return uid_of("device", self.identity)
 
     def uid(self, *what: str) -> str:
         """UID of something in the answer of this model, calibrated or not, on this image."""
         calibrated = "calibrated" if self.prediction.calibrated else "not calibrated"
-        return uid_of("object", *self.source.key, self.model_hash, calibrated, *what)
+        return uid_of("object", *self.source.key, self.identity, calibrated, *what)
 
     @property
     def map_key(self) -> tuple[str, ...]:
@@ -89,14 +94,14 @@ class Maker:
         """
         header = self.source.header
         return {
-            "series_instance_uid": uid_of("series", str(header.SeriesInstanceUID), self.model_hash, kind),
+            "series_instance_uid": uid_of("series", str(header.SeriesInstanceUID), self.identity, kind),
             "series_number": 9000 + number,
             "sop_instance_uid": self.uid(kind, *what),
             "instance_number": int(header.InstanceNumber),
             "manufacturer": NAME,
             "manufacturer_model_name": self.model_name,
             "software_versions": __version__,
-            "device_serial_number": self.model_hash,
+            "device_serial_number": self.identity,
             "series_description": f"RESEARCH ONLY: {NAME} {kind}",
             "specific_character_set": UTF8,
             "transfer_syntax_uid": EXPLICIT,

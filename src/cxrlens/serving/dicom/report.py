@@ -99,7 +99,7 @@ def _context(maker: Maker) -> ObservationContext:
         name=f"{NAME} {__version__}",
         manufacturer_name=NAME,
         model_name=maker.model_name,
-        serial_number=maker.model_hash,
+        serial_number=maker.identity,
     )
     return ObservationContext(observer_device_context=ObserverContext(codes.DCM.Device, device))
 

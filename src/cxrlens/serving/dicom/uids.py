@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-LAYOUT = "1"
+LAYOUT = "2"
 """Part of every name: raised when objects of the same answer come to be formed otherwise, which makes them new ones."""
 
 _NAMESPACE = uuid.UUID("5f0f6d6a-3a0f-5b57-9f1f-0d6c1a6f9f5e")

@@ -31,7 +31,7 @@ CREATE TABLE images (
     file TEXT,                           -- its name in incoming/, later the beginning of those in results/
     bytes INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, -- how often judging it began
-    model BLOB,                          -- the weights that judged it
+    model BLOB,                          -- identity of the model that judged it
     taken INTEGER NOT NULL DEFAULT 0,    -- results that the archive has
     lost INTEGER NOT NULL DEFAULT 0,     -- whether it refused the report
     note TEXT NOT NULL DEFAULT '',

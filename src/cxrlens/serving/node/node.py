@@ -69,7 +69,7 @@ class Node:
         self.listening, self.options, self.tally = listening, options, Tally()
         archive, kinds = archive_of(options, listening.aet), kinds_of(options.results)
         predictor = load_predictor(model, threads=1)  # each judging thread is one core's
-        self.queue = Queue(options.queue, predictor.network.hash, options.room)
+        self.queue = Queue(options.queue, predictor.identity, options.room)
         self._receiver = Receiver(listening, self.queue.accept, self.tally)
         self._judge = Judge(self.queue, predictor, self.tally, kinds, Apart())
         self._outbox = Outbox(self.queue, archive, self.tally, options.patience)

@@ -82,14 +82,14 @@ def pull(request: PullRequest) -> Pulled:
     predictor = load_predictor(request.model, threads=1)
     told = Pulled()
     with quiet_libraries(), _stoppable() as stopping:
-        queue = Queue(options.queue, predictor.network.hash, options.room)
+        queue = Queue(options.queue, predictor.identity, options.room)
         judge = Judge(queue, predictor, tally, kinds, Apart())
         outbox = Outbox(queue, archive, tally, options.patience)
         judge.start()
         outbox.start()
         line = _Line(queue, outbox, stopping)
         try:
-            model = (predictor.network.hash, predictor.network.calibration is not None)
+            model = (predictor.identity, predictor.network.calibration is not None)
             for image in _unanswered(source, request.search, queue, model, told):
                 line.wait_for_room()
                 _take_in(source, image, queue, told)

@@ -32,7 +32,7 @@ class Queue:
 
     Args:
         folder: made where it is missing, for its owner alone.
-        model: SHA-256 of the weights. An image that another model answered is a new one.
+        model: identity of the model (``Predictor.identity``). An image that another model answered is a new one.
         room: how much may wait.
 
     Raises:
