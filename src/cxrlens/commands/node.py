@@ -18,6 +18,10 @@ _SEND = "archive for the results, by C-STORE: AET@HOST:PORT"
 _STOW = "archive for the results, by STOW-RS: URL of its DICOMweb service"
 _RESULT = "made besides the report: picture, outline or region; repeatable; default: all; 'report' for it alone"
 _MIB = "largest image that is taken, in MiB"
+_CERT = "certificate (PEM) to be called with over TLS, and to call with"
+_KEY = "its private key (PEM, without a passphrase)"
+_CA = "authorities (PEM) that peers' certificates must come from; callers must then show one"
+_SEND_TLS = "call the archive of --send over TLS"
 
 
 def node(
@@ -32,6 +36,10 @@ def node(
     allow: Annotated[
         Optional[list[str]], typer.Option(help="AE title that may call; repeatable; demanded off loopback")
     ] = None,
+    tls_cert: Annotated[Optional[Path], typer.Option(help=_CERT, show_default=False)] = None,
+    tls_key: Annotated[Optional[Path], typer.Option(help=_KEY, show_default=False)] = None,
+    tls_ca: Annotated[Optional[Path], typer.Option(help=_CA, show_default=False)] = None,
+    send_tls: Annotated[bool, typer.Option("--send-tls", help=_SEND_TLS)] = False,
     max_mib: Annotated[int, typer.Option(help=_MIB, min=1)] = 256,
     max_waiting: Annotated[
         int, typer.Option(help="images that may wait; more are refused for the time", min=1)
@@ -52,9 +60,14 @@ def node(
     from cxrlens.serving.node.node import NodeOptions, run_node
     from cxrlens.serving.node.receiver import Listening
     from cxrlens.serving.node.states import Room
+    from cxrlens.serving.node.tls import Tls
 
-    listening = Listening(aet, host, port, tuple(allow or ()), max_mib << 20)
-    options = NodeOptions(queue, send, stow, tuple(result or ()), Room(max_waiting, remember_days=float(remember)))
+    tls = Tls(tls_cert, tls_key, tls_ca)
+    # With --send-tls alone, --tls-ca is about the archive.
+    door = tls if tls_cert is not None or (tls_ca is not None and not send_tls) else None
+    listening = Listening(aet, host, port, tuple(allow or ()), max_mib << 20, tls=door)
+    room = Room(max_waiting, remember_days=float(remember))
+    options = NodeOptions(queue, send, stow, tuple(result or ()), room, send_tls=tls if send_tls else None)
     run_node(_exported(model), listening, options)
 
 
@@ -68,6 +81,12 @@ def pull(
     send: Annotated[Optional[str], typer.Option(help=_SEND)] = None,
     stow: Annotated[Optional[str], typer.Option(help=_STOW + "; default: the same archive")] = None,
     result: Annotated[Optional[list[str]], typer.Option(help=_RESULT)] = None,
+    tls_cert: Annotated[Optional[Path], typer.Option(help="certificate (PEM) to call with", show_default=False)] = None,
+    tls_key: Annotated[Optional[Path], typer.Option(help=_KEY, show_default=False)] = None,
+    tls_ca: Annotated[
+        Optional[Path], typer.Option(help="authorities (PEM) that its certificate must come from", show_default=False)
+    ] = None,
+    send_tls: Annotated[bool, typer.Option("--send-tls", help=_SEND_TLS)] = False,
     max_mib: Annotated[int, typer.Option(help=_MIB, min=1)] = 256,
 ) -> None:
     """Fetch radiographs from a DICOMweb archive, judge those without an answer, and store the results there."""
@@ -76,12 +95,13 @@ def pull(
     from cxrlens.serving.node.node import NodeOptions
     from cxrlens.serving.node.pull import PullRequest
     from cxrlens.serving.node.pull import pull as pull_images
+    from cxrlens.serving.node.tls import Tls
 
     chosen = {} if modality is None else {"modalities": tuple(modality)}
     search = Search(tuple(study or ()), date, **chosen)
-    request = PullRequest(
-        url, _exported(model), search, NodeOptions(queue, send, stow, tuple(result or ())), max_mib << 20
-    )
+    tls = Tls(tls_cert, tls_key, tls_ca)
+    options = NodeOptions(queue, send, stow, tuple(result or ()), send_tls=tls if send_tls else None)
+    request = PullRequest(url, _exported(model), search, options, max_mib << 20)
     finish(_say(pull_images(request)))
 
 

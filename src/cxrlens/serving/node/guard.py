@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +31,12 @@ class Guard:
     Args:
         transport: the library's own wrapper of the socket.
         max_bytes: of one message, that is of one image.
+        shake: is called before the first byte is taken, in the peer's own thread; ``None``: there is nothing to do.
     """
 
     transport: Any
     max_bytes: int
+    shake: Callable[[], None] | None = None
     taken: int = 0
 
     def receive(self, count: int) -> bytearray:
@@ -42,6 +45,9 @@ class Guard:
         Raises:
             OSError: a PDU or a message beyond its limit, or a peer that stalls; the library then closes.
         """
+        if self.shake is not None:
+            shake, self.shake = self.shake, None
+            shake()
         if count > _LONGEST_PDU:
             raise OSError("a PDU is longer than allowed")
         if count != _HEAD:

@@ -25,6 +25,7 @@ from cxrlens.serving.node.spread import Spread
 from cxrlens.serving.node.states import DEFAULT_ROOM, Room
 from cxrlens.serving.node.storing import Peer, StoreArchive
 from cxrlens.serving.node.tally import Tally, log
+from cxrlens.serving.node.tls import Tls
 from cxrlens.serving.predictor import load_predictor
 
 _TELL_S, _FORGET_S = 60.0, 3600.0
@@ -41,6 +42,8 @@ class NodeOptions:
         results: kinds of DICOM objects besides the report (:func:`kinds_of`); all where empty.
         room: how much may wait.
         patience: how long to wait for an archive.
+        send_tls: with whose certificate results go out by C-STORE, and which archive's is believed; not encrypted
+            where ``None``.
     """
 
     queue: Path
@@ -49,6 +52,7 @@ class NodeOptions:
     results: tuple[str, ...] = ()
     room: Room = DEFAULT_ROOM
     patience: Patience = PATIENCE
+    send_tls: Tls | None = None
 
 
 class Node:
@@ -94,9 +98,12 @@ class Node:
     def line(self) -> str:
         """What it is, in one line."""
         where, options = self.listening, self.options
-        allowed = f"AE titles {', '.join(where.allow)}" if where.allow else "anybody on this machine"
+        anybody = "anybody on this machine" if is_loopback(where.host) else "anybody"
+        allowed = f"AE titles {', '.join(where.allow)}" if where.allow else anybody
         door = f"{where.aet}@{where.host}:{self.port} for {allowed}"
-        if not is_loopback(where.host):
+        if where.tls is not None:
+            door += f", over TLS{', with a certificate that --tls-ca vouches for' if where.tls.mutual else ''}"
+        elif not is_loopback(where.host):
             door += " (DICOM has no passwords and is not encrypted here)"
         waits = f"queue {options.queue} with {self.queue.waiting()} waiting"
         return f"cxrlens node {door}; {waits}; results to {options.send or options.stow}. {RESEARCH_ONLY}"
@@ -118,8 +125,11 @@ def archive_of(options: NodeOptions, aet: str) -> Archive:
     if (options.send is None) == (options.stow is None):
         fault = "were both given" if options.send else "are both missing: results must go somewhere"
         raise OptionError("--send and --stow", fault, "give one: --send AET@HOST:PORT or --stow URL")
+    if options.send_tls is not None and options.send is None:
+        raise OptionError("--send-tls", "is for --send", "with --stow, write the URL as https://")
     if options.send is not None:
-        return Spread(StoreArchive(Peer.parse(options.send), aet))
+        tls = None if options.send_tls is None else options.send_tls.for_calling()
+        return Spread(StoreArchive(Peer.parse(options.send), aet, tls))
     from cxrlens.serving.node.stow import StowArchive
 
     assert options.stow is not None

@@ -7,6 +7,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pydicom
@@ -37,6 +38,7 @@ from cxrlens.serving.node.errors import NodeError
 from cxrlens.serving.node.guard import OFFERED_PDU, Guard, send_at_once
 from cxrlens.serving.node.states import Accepted
 from cxrlens.serving.node.tally import Tally, log
+from cxrlens.serving.node.tls import Tls, refusal
 
 SOP_CLASSES: tuple[str, ...] = (
     ComputedRadiographyImageStorage,
@@ -79,9 +81,10 @@ class Listening:
         aet: its own AE title.
         host: address to bind.
         port: 0 takes a free one.
-        allow: calling AE titles that are let in; all of them where empty, which needs loopback.
+        allow: calling AE titles that are let in; all of them where empty, which needs loopback or certificates.
         max_bytes: of one object.
         associations: at once; more are rejected for the time being.
+        tls: with whose certificate, and which of the peers' are believed; nothing is encrypted where ``None``.
 
     Raises:
         OptionError: an AE title that is none, or an open door.
@@ -93,13 +96,15 @@ class Listening:
     allow: tuple[str, ...] = ()
     max_bytes: int = 256 << 20
     associations: int = 32
+    tls: Tls | None = None
 
     def __post_init__(self) -> None:
         for title in (self.aet, *self.allow):
             check_title(title)
-        if not self.allow and not is_loopback(self.host):
+        if not (self.allow or is_loopback(self.host) or (self.tls and self.tls.mutual)):
             fault = "lets any machine in: DICOM has no passwords, a calling AE title is all that a peer shows"
-            raise OptionError(f"--host {self.host}", fault, "name who may call with --allow AET, and keep a firewall")
+            remedy = "name who may call with --allow AET behind a firewall, or demand certificates with --tls-ca"
+            raise OptionError(f"--host {self.host}", fault, remedy)
 
 
 def check_title(title: str) -> str:
@@ -150,8 +155,10 @@ class Receiver:
 
         Raises:
             NodeError: the port is taken, or no address of this machine.
+            OptionError: files for TLS that are not what they should be.
         """
         where = self._listening
+        context = None if where.tls is None else where.tls.for_callers()
         handlers = [
             (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_CONN_CLOSE, _wake),
@@ -161,7 +168,9 @@ class Receiver:
             (evt.EVT_C_STORE, self._store),
         ]
         try:
-            self._server = self._entity.start_server((where.host, where.port), block=False, evt_handlers=handlers)
+            self._server = self._entity.start_server(
+                (where.host, where.port), block=False, evt_handlers=handlers, ssl_context=context
+            )
         except (OSError, OverflowError, ValueError) as error:
             taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             fault = "is taken: another node, or another program" if taken else f"cannot be listened on ({error})"
@@ -189,8 +198,22 @@ class Receiver:
         send_at_once(event)
         transport = event.assoc.dul.socket
         transport.socket.settimeout(_STALL_S)
-        transport.guard = Guard(transport, self._listening.max_bytes)
+        shake = None if self._listening.tls is None else partial(self._shake, transport, event.address[0])
+        transport.guard = Guard(transport, self._listening.max_bytes, shake)
         transport.recv = transport.guard.receive
+
+    def _shake(self, transport: Any, address: str) -> None:
+        """TLS with a peer, in its own thread; :class:`OSError` where it does not come about, and the library closes."""
+        transport.socket.settimeout(_HANDSHAKE_S)
+        try:
+            transport.socket.do_handshake()
+        except OSError as error:
+            reason = refusal(error)
+            if reason:
+                self._tally.add("rejected associations")
+                log.warning("rejected a connection from %s: %s", address, reason)
+            raise
+        transport.socket.settimeout(_STALL_S)
 
     def _message_ended(self, event: evt.Event) -> None:
         transport = event.assoc.dul.socket

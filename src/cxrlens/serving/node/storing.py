@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from cxrlens.serving.node.guard import send_at_once
 from cxrlens.serving.node.outbox import Delivery
 from cxrlens.serving.node.receiver import check_title
 from cxrlens.serving.node.states import Outcome, Parcel
+from cxrlens.serving.node.tls import fault_of_calling
 
 _CONNECT_S, _ANSWER_S = 10.0, 60.0
 _DUPLICATE = 0x0111
@@ -61,10 +63,11 @@ class StoreArchive:
     Args:
         peer: the archive.
         aet: our own title.
+        tls: how to call it over TLS; it is called without where ``None``.
     """
 
-    def __init__(self, peer: Peer, aet: str) -> None:
-        self._peer = peer
+    def __init__(self, peer: Peer, aet: str, tls: ssl.SSLContext | None = None) -> None:
+        self._peer, self._tls = peer, tls
         _config.LOG_HANDLER_LEVEL = "none"
         _config.STORE_SEND_CHUNKED_DATASET = True  # a file goes out as it lies there, and is not decoded first
         self._entity = AE(aet)
@@ -100,6 +103,7 @@ class StoreArchive:
             self._peer.port,
             contexts=[build_context(sop_class, syntax) for sop_class in classes for syntax in syntaxes],
             ae_title=self._peer.aet,
+            tls_args=None if self._tls is None else (self._tls, self._peer.host),
             evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once)],
         )
         try:
@@ -116,6 +120,11 @@ class StoreArchive:
             return ArchiveDownError(str(self._peer), "rejected the association", "let it know the node's AE title")
         if association.rejected_contexts:  # the library ends an association of which nothing is left
             return ArchiveDownError(str(self._peer), "takes none of the results' SOP classes", "change its settings")
+        if self._tls is not None:
+            fault = fault_of_calling(self._tls, self._peer.host, self._peer.port, _CONNECT_S)
+            if fault:
+                remedy = "check --tls-ca, --tls-cert, and that its certificate is for this host"
+                return ArchiveDownError(str(self._peer), f"cannot be called over TLS: {fault}", remedy)
         return ArchiveDownError(str(self._peer), "does not answer", "start it, and check host and port")
 
 
