@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from command_line import told
 from cxrlens import cli
 from cxrlens.batches import pack
 from cxrlens.errors import CxrlensError, DatasetError, WriteError, mendable
@@ -69,11 +70,8 @@ def test_a_command_that_cannot_write_says_so_in_one_line(
     film = tmp_path / "film.png"
     film.write_bytes(encode_png(to_samples(phantoms(1)[0].pixels, 8)))
     known = {"out": nowhere, "here": tmp_path, "run": served_run.root, "model": exported, "film": film}
-    monkeypatch.setattr("sys.argv", ["cxrlens", *(word.format(**known) for word in command.split())])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    said = capfd.readouterr().err.splitlines()
-    assert left.value.code == 2, said
+    code, _, said = told(command, known, monkeypatch, capfd)
+    assert code == 2, said
     assert len(said) == 1, said
     assert said[0].startswith("error: /")
     assert "cannot be" in said[0]
@@ -106,7 +104,7 @@ def somebody() -> Iterator[Path]:
 
 def test_a_folder_without_the_right_to_write_is_told_by_asking(somebody: Path):
     for ask in (check_writable, make_folder):
-        with pytest.raises(WriteError, match="Permission denied.*choose another place"):
+        with pytest.raises(WriteError, match=r"Permission denied.*choose another place"):
             ask(somebody / "deeper")
     with pytest.raises(WriteError, match="Permission denied"):
         write_atomically(somebody / "file", b"")
@@ -129,7 +127,7 @@ def test_a_disk_that_fills_leaves_the_old_file_whole(tmp_path: Path, full: None)
         write_atomically(tmp_path / "a", b"new" * 100)
     assert (caught.value.errno, caught.value.strerror) == (errno.EFBIG, "File too large"), "the system's own error too"
     frame = new_manifest([{"path": f"{i}.png", "label": "Normal"} for i in range(20)])
-    with pytest.raises(WriteError, match="manifest.csv: cannot be written"):
+    with pytest.raises(WriteError, match=r"manifest\.csv: cannot be written"):
         write_manifest(frame, tmp_path / "manifest.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"

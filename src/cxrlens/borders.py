@@ -27,6 +27,17 @@ class Box(NamedTuple):
     w: int
 
 
+def reduced(pixels: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """(H, W) in [0, 1] by area means to at most ``most`` pixels a side, still in [0, 1]; smaller ones as they are."""
+    H, W = pixels.shape
+    scale = most / max(H, W)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(W * scale)), max(1, round(H * scale)))
+    small: NDArray[np.float32] = np.clip(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), 0.0, 1.0)
+    return small
+
+
 def content_box(pixels: NDArray[np.float32]) -> Box:
     """Part of ``pixels`` (H, W) inside uniform black or white frames; everything where there are none.
 
@@ -35,7 +46,7 @@ def content_box(pixels: NDArray[np.float32]) -> Box:
     box is rounded outwards.
     """
     H, W = pixels.shape
-    probe = _reduced(pixels)
+    probe = reduced(pixels, _PROBE)
     h, w = probe.shape
     top, bottom = _frame_lines(probe), _frame_lines(probe[::-1])
     if h - top - bottom < _LEAST * h:
@@ -47,16 +58,6 @@ def content_box(pixels: NDArray[np.float32]) -> Box:
     y0, y1 = top * H // h, H - bottom * H // h
     x0, x1 = left * W // w, W - right * W // w
     return Box(y0, x0, y1 - y0, x1 - x0)
-
-
-def _reduced(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    H, W = pixels.shape
-    scale = _PROBE / max(H, W)
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(W * scale)), max(1, round(H * scale)))
-    reduced: NDArray[np.float32] = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return reduced
 
 
 def _frame_lines(lines: NDArray[np.float32]) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+_EDGE, _BLACK, _WHITE = 0.15, 0.004, 0.996
+
 Pixels = NDArray[np.float32]
 """(H, W) float32 in [0, 1]; 0 is black (air, unattenuated), 1 is white (bone), as radiologists view films."""
 
@@ -55,3 +57,14 @@ class Radiograph:
     def width(self) -> int:
         """Columns, in pixels."""
         return int(self.pixels.shape[1])
+
+
+def share_clipped(film: Pixels) -> float:
+    """Share of the inner film that is pure black or white, in [0, 1]: what exposure or windowing lost for good.
+
+    The outer part of a film is mostly air and collimation, rightly black: 15 % of each side are not looked at.
+    """
+    h, w = film.shape
+    dy, dx = int(h * _EDGE), int(w * _EDGE)
+    inner = film[dy : h - dy, dx : w - dx]
+    return float(np.mean((inner <= _BLACK) | (inner >= _WHITE)))

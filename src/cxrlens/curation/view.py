@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from cxrlens.borders import content_box
+from cxrlens.borders import content_box, reduced
 from cxrlens.radiograph import Pixels, Radiograph
 
 SIDE = 256
@@ -32,11 +28,6 @@ class View:
 
 def make_view(radiograph: Radiograph) -> View:
     """Reduce by area means; an image that is smaller already stays as it is."""
-    scale = SIDE / max(radiograph.height, radiograph.width)
-    whole = radiograph.pixels
-    if scale < 1:
-        size = (max(1, round(radiograph.width * scale)), max(1, round(radiograph.height * scale)))
-        reduced: NDArray[np.float32] = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-        whole = np.clip(reduced, 0.0, 1.0)
+    whole = reduced(radiograph.pixels, SIDE)
     box = content_box(whole)
     return View(radiograph, whole, whole[box.y0 : box.y0 + box.h, box.x0 : box.x0 + box.w])

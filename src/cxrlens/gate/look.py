@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrlens.borders import content_box
+from cxrlens.borders import content_box, reduced
 from cxrlens.radiograph import Pixels, Radiograph
 
 SIDE = 64
@@ -36,11 +36,7 @@ class Look:
 
 def look(radiograph: Radiograph) -> Look:
     """Reduce by area means, trim uniform frames, squeeze into a square: turning and inverting commute with all that."""
-    small = radiograph.pixels
-    scale = _MOST / max(radiograph.height, radiograph.width)
-    if scale < 1:
-        size = (max(1, round(radiograph.width * scale)), max(1, round(radiograph.height * scale)))
-        small = np.clip(cv2.resize(small, size, interpolation=cv2.INTER_AREA), 0.0, 1.0)
+    small = reduced(radiograph.pixels, _MOST)
     box = content_box(small)
     inner = small[box.y0 : box.y0 + box.h, box.x0 : box.x0 + box.w]
     return Look(radiograph, inner, _square(inner))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from cxrlens.gate.checks.check import Check
 from cxrlens.gate.look import Look
+from cxrlens.radiograph import share_clipped
 
 WARN_AT = 0.15
-_EDGE = 0.15  # the outer part of the film is mostly air and collimation, rightly black
 
 
 def score(look: Look) -> float:
     """Share of the inner film that is pure black or white, in [0, 1]."""
-    h, w = look.inner.shape
-    dy, dx = int(h * _EDGE), int(w * _EDGE)
-    inner = look.inner[dy : h - dy, dx : w - dx]
-    return float(np.mean((inner <= 0.004) | (inner >= 0.996)))
+    return share_clipped(look.inner)
 
 
 def words(value: float, limit: float) -> str:
