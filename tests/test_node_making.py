@@ -64,7 +64,7 @@ def test_a_helper_makes_what_this_process_makes_and_heeds_no_signal_of_the_servi
     assert without_times(apart.make(*asked())) == without_times(here)
     (helper,) = apart._idle
     for number in (signal.SIGTERM, signal.SIGINT):
-        helper.send_signal(number)
+        helper.process.send_signal(number)
     assert without_times(apart.make(*asked())) == without_times(here)
     assert apart._idle == [helper]
     # What cannot be made is told in the same words.
@@ -135,7 +135,7 @@ def test_helpers_end_when_the_node_is_killed():
         from cxrlens.serving.node.making import Apart
         apart = Apart()
         helper = apart._helper()
-        print(helper.pid, flush=True)
+        print(helper.process.pid, flush=True)
         time.sleep(600)
     """)
     node = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
@@ -153,7 +153,7 @@ def test_closing_ends_the_helpers():
     helper = apart._helper()
     apart._idle.append(helper)
     apart.close()
-    assert helper.returncode is not None
+    assert helper.process.returncode is not None
 
 
 def runs(process: int) -> bool:

@@ -1,21 +1,22 @@
 """Results made in processes of their own: making DICOM objects is Python, of which a process does one core's worth
 whatever its threads, and a node has other things to do meanwhile.
 
-A helper is this module run as a program, started when first needed. Images and results go through pipes, never over the
-disk, and a helper ends when its input does: also where the node was killed.
+A helper is this module run as a program, started when first needed. Images and results go through a socket that is
+theirs alone, never over the disk, and a helper ends when the other end is closed: also where the node was killed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import threading
 import warnings
-from typing import IO, Protocol
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Protocol
 
 from cxrlens.allocator import keep_freed_memory
 from cxrlens.errors import CxrlensError
@@ -82,6 +83,38 @@ class Here:
         """There is nothing to end."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Helper:
+    """A process, and our end of the socket."""
+
+    process: subprocess.Popen[bytes]
+    line: Connection
+
+    @classmethod
+    def start(cls) -> _Helper:
+        ours, theirs = Pipe()
+        with theirs:
+            # Never from the folder that we happen to be in. A session of its own: an interrupt from the keyboard is for
+            # the node, which may want an answer still.
+            command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
+            quiet = subprocess.DEVNULL
+            process = subprocess.Popen(
+                command,
+                stdin=quiet,
+                stdout=quiet,
+                stderr=quiet,
+                start_new_session=True,
+                pass_fds=[theirs.fileno()],
+            )
+        return cls(process, ours)
+
+    def end(self) -> None:
+        """Kill it: it holds nothing that anybody waits for."""
+        self.process.kill()
+        self.line.close()
+        self.process.wait()
+
+
 class Apart:
     """Makes results in helpers, as many as threads ask at once. One that dies takes no other image with it.
 
@@ -91,23 +124,24 @@ class Apart:
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s, self._lock = patience_s, threading.Lock()
-        self._idle: list[subprocess.Popen[bytes]] = []
+        self._idle: list[_Helper] = []
 
     def make(
         self, source: bytes, prediction: Prediction, film: Radiograph | None, kinds: tuple[str, ...]
     ) -> list[bytes] | str:
         """See :class:`Making`."""
         helper = self._helper()
-        timer = threading.Timer(self._patience_s, helper.kill)
+        timer = threading.Timer(self._patience_s, helper.process.kill)
         timer.daemon = True
         timer.start()
         try:
-            answer = _asked(helper, (source, prediction, film, kinds))
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
-            _end(helper)
+            helper.line.send((source, prediction, film, kinds))
+            answer: list[bytes] | str = helper.line.recv()
+        except (OSError, EOFError) as error:
+            helper.end()
             raise HelperDiedError("the process that made its results ended") from error
         except BaseException:  # half of it may be under way
-            _end(helper)
+            helper.end()
             raise
         finally:
             timer.cancel()
@@ -120,48 +154,24 @@ class Apart:
         with self._lock:
             idle, self._idle = self._idle, []
         for helper in idle:
-            _end(helper)
+            helper.end()
 
-    def _helper(self) -> subprocess.Popen[bytes]:
+    def _helper(self) -> _Helper:
         with self._lock:
             while self._idle:
                 helper = self._idle.pop()
-                if helper.poll() is None:
+                if helper.process.poll() is None:
                     return helper
-                _end(helper)  # somebody killed it between two images
-        pipe = subprocess.PIPE
-        command = [sys.executable, "-P", "-m", __name__]  # never from the folder that we happen to be in
-        # A session of its own: an interrupt from the keyboard is for the node, which may want an answer still.
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
+                helper.end()  # somebody killed it between two images
+        return _Helper.start()
 
 
-def _asked(helper: subprocess.Popen[bytes], question: object) -> list[bytes] | str:
-    assert helper.stdin is not None
-    assert helper.stdout is not None
-    pickle.dump(question, helper.stdin, protocol=5)
-    helper.stdin.flush()
-    answer: list[bytes] | str = pickle.load(helper.stdout)  # noqa: S301 # our own process
-    return answer
-
-
-def _end(helper: subprocess.Popen[bytes]) -> None:
-    """Kill it: it holds nothing that anybody waits for."""
-    helper.kill()
-    for pipe in (helper.stdin, helper.stdout):
-        with contextlib.suppress(OSError):  # what was still to be written
-            if pipe is not None:
-                pipe.close()
-    helper.wait()
-
-
-def _serve(source: IO[bytes], out: IO[bytes]) -> None:
-    while True:
-        try:
-            question = pickle.load(source)  # noqa: S301 # the node's
-        except (EOFError, pickle.UnpicklingError):
-            return
-        pickle.dump(objects_of(*question), out, protocol=5)
-        out.flush()
+def _serve(line: Connection) -> None:
+    try:
+        while True:
+            line.send(objects_of(*line.recv()))
+    except (OSError, EOFError):  # the node is gone
+        return
 
 
 def _main() -> None:
@@ -172,11 +182,8 @@ def _main() -> None:
     warnings.simplefilter("ignore")  # they quote values of headers
     keep_freed_memory(_KEPT)
     cv2.setNumThreads(1)  # there is a helper for each core
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    with contextlib.suppress(BrokenPipeError):
-        _serve(sys.stdin.buffer, out)
-    os._exit(0)  # the node is gone: nothing is left to flush, and nobody to tell
+    _serve(Connection(int(sys.argv[1])))
+    os._exit(0)  # nothing is left to flush, and nobody to tell
 
 
 if __name__ == "__main__":
