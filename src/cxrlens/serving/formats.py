@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from cxrlens import RESEARCH_ONLY
+from cxrlens.errors import printable
 from cxrlens.serving.prediction import Prediction
 
 
@@ -97,14 +98,14 @@ class Table:
             f"{shares[name]:>{max(5, len(name))}.3f}" if shares else f"{'–':>{max(5, len(name))}}"
             for name in self._classes
         ]
-        lines = [f"{p.label or p.status:<{self._wide}}  {'  '.join(cells)}  {p.image}"]
+        lines = [f"{p.label or p.status:<{self._wide}}  {'  '.join(cells)}  {printable(p.image)}"]
         if p.reason:
             lines.append(f"    {p.status}: {p.reason}")
         if p.prediction_set is not None and p.status == "answered" and p.prediction_set != (p.label,):
             lines.append(f"    prediction set: {', '.join(p.prediction_set) or 'empty'}")
         lines += [f"    warning: {text}" for text in p.warnings if self._is_news(text)]
         if p.cam:
-            lines.append(f"    heat-map: {p.cam}")
+            lines.append(f"    heat-map: {printable(p.cam)}")
         return "\n".join(lines) + "\n"
 
     def foot(self) -> str:

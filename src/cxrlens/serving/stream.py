@@ -12,7 +12,7 @@ from pathlib import Path
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.allocator import keep_freed_memory
 from cxrlens.cores import usable_cores
-from cxrlens.errors import CxrlensError, OptionError
+from cxrlens.errors import CxrlensError, OptionError, printable
 from cxrlens.folders import write_atomically
 from cxrlens.progress import Progress, quiet
 from cxrlens.radiograph import Radiograph
@@ -22,6 +22,9 @@ from cxrlens.sources.reading import read_or_error
 
 AT_ONCE = 4
 """Images judged together, on each thread."""
+
+_LONGEST_STEM = 200
+"""Bytes: file systems take names of 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def _together(
 
 def _judged(predictor: Predictor, paths: Sequence[Path], options: StreamOptions) -> list[Prediction]:
     """A few files from the disk to their rows; nothing of the pixels is left afterwards."""
-    reads = [read_or_error(path) for path in paths]
+    reads = [read_or_error(path, unforeseen=lambda _: None) for path in paths]  # its row says what it was
     films = [read for read in reads if isinstance(read, Radiograph)]
     mapped = options.cam is not None or (options.dicom is not None and bool(predictor.network.layers))
     answers = iter(predictor.judge(films, cam=mapped, target=options.target, layer=options.layer))
@@ -137,10 +140,15 @@ def _write_overlay(folder: Path, source: Path, answer: Prediction) -> Path:
     buffer = io.BytesIO()
     Image.fromarray(answer.heat_map.overlay()).save(buffer, format="PNG", pnginfo=told, compress_level=3)
     key = hashlib.sha256(str(source.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    target = folder / f"{source.stem}_{key}_cam.png"
+    target = folder / f"{_plain(source.stem)}_{key}_cam.png"
     try:
         write_atomically(target, buffer.getvalue())
     except OSError as error:
         fault = f"cannot be written ({error.strerror or error})"
         raise OptionError(target, fault, "choose another --cam, or free some space") from error
     return target
+
+
+def _plain(stem: str) -> str:
+    """A name that leaves room for what is added to it, and that no terminal obeys."""
+    return printable(stem).encode()[:_LONGEST_STEM].decode(errors="ignore")
