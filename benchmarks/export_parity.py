@@ -23,7 +23,7 @@ from cxrlens.model import cam_layers, load_model
 from cxrlens.preprocessing import to_model_input
 from cxrlens.progress import quiet
 from cxrlens.serving.layers import HIRES_CAM
-from cxrlens.serving.predictor import softmax
+from cxrlens.serving.network import softmax
 from cxrlens.sources import read_many
 
 

@@ -14,8 +14,10 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from cxrlens.doubts import Doubts
 from cxrlens.serving.dicom.results import to_bytes
 from cxrlens.serving.prediction import HeatMap, Prediction
+from cxrlens.serving.risk import Risk
 
 NAME = "Doe^Synthetic"
 TOP = 4095
@@ -56,6 +58,12 @@ def as_read(pixels: np.ndarray) -> np.ndarray:
     return (np.rint(np.clip(pixels, 0, 1) * TOP) / TOP).astype(np.float32)
 
 
+RISK = Risk(0.04, 0.02, 0.08, 200, 0.8, "the test set of dataset 'toy' (made up)")
+UNCHECKED = ("the lungs: nobody looked",)
+DOUBTS = (Doubts({}, {}, UNCHECKED), Doubts({"unsure": "the network gives this class 48%", "centre": "it is a blob"}))
+"""Of a map that may be read, and of one that should not."""
+
+
 def said(status: str, pixels: np.ndarray, heat: np.ndarray | None = None) -> Prediction:
     """An answer to a film read as ``pixels``; its map is hot at a third of the height and a quarter of the width."""
     shares = {"Normal": 0.101234, "COVID-19": 0.05, "Pneumonia": 0.8, "Tuberculosis": 0.048766}
@@ -77,7 +85,8 @@ def said(status: str, pixels: np.ndarray, heat: np.ndarray | None = None) -> Pre
         model={"name": "plain", "hash": "ab" * 32},
         measured_on="probability measured on nothing: a toy for tests, 81.9–88.0",
         calibrated=True,
-        heat_map=HeatMap("Pneumonia", heat, pixels) if judged else None,
+        risk=RISK if status == "answered" else None,
+        heat_map=HeatMap("Pneumonia", heat, pixels, doubts=DOUBTS[status == "not sure"]) if judged else None,
     )
 
 

@@ -27,6 +27,19 @@ from cxrlens.sources.phantom import make_phantom
 
 SIDE = 64
 MEASURED = "probability measured on nothing: a toy for tests"
+MEASURED_RISK = {
+    "split": "test",
+    "meaning": "made up",
+    "n": 200,
+    "risk_coverage": {
+        "points": [
+            {"answered": 0.05, "risk": 0.0, "confidence": 0.9},
+            {"answered": 0.25, "risk": 0.02, "confidence": 0.6},
+            {"answered": 0.5, "risk": 0.04, "confidence": 0.4},
+            {"answered": 1.0, "risk": 0.2, "confidence": 0.26},
+        ]
+    },
+}
 
 
 def phantoms(count: int = 4, size: int = 128) -> list[Radiograph]:
@@ -62,7 +75,7 @@ def write_run(root: Path, name: str = "plain") -> RunFolder:
     confidence = float(np.median(sure))  # so that some phantoms are answered and some are not
     thresholds = (0.3, 0.2, 0.25, 0.3)
     calibration = Calibration(model.hash, CLASSES, temperature, 0.9, thresholds, confidence, 0.1, "the toy's own part")
-    write_json(run.calibration_path, {"runtime": calibration.to_dict()})
+    write_json(run.calibration_path, {"runtime": calibration.to_dict(), "dataset": "toy", "measured": MEASURED_RISK})
     save_gate(run, _gate(FeatureReader(model)), {"unreadable": 0})
     return run
 

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from cxrlens.doubts import HEADLINE, SHORT, Doubts, reasons_of
 from cxrlens.doubts.imputing import impute
 from cxrlens.doubts.likeness import centre_prior, like_a_blob, spearman
+from cxrlens.doubts.noise import torch_normal
 from cxrlens.doubts.places import hottest
 from cxrlens.explanation.scorecard import imputation
 
@@ -61,6 +62,14 @@ def test_imputation_is_the_scorecards_within_rounding(side: int, share: float, m
     assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize("side", [4, 33, 50, 64])
+def test_noise_is_torchs(side: int):
+    """A torch that draws others would part the flags of explain and of serving."""
+    for seed in (0, 7):
+        expected = torch.randn((1, 1, side, side), generator=torch.Generator().manual_seed(seed))[0, 0]
+        np.testing.assert_allclose(torch_normal(side, seed), expected.numpy(), atol=1e-5)
+
+
 def test_what_was_not_measured_is_no_reason():
     assert reasons_of({}, heat=True) == {}
     assert list(reasons_of({}, heat=False)) == ["no evidence"]
@@ -83,7 +92,7 @@ def test_the_flag_in_words():
 
 
 def test_none_of_it_needs_torch():
-    names = ("places", "likeness", "imputing", "reasons")
+    names = ("places", "likeness", "imputing", "noise", "reasons")
     code = f"import sys\n{''.join(f'import cxrlens.doubts.{name}; ' for name in names)}\n"
     code += "assert not {'torch', 'scipy'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from highdicom.sr import srread
 from pydicom.dataset import Dataset
@@ -13,13 +14,14 @@ from pydicom.sr.codedict import codes
 
 import cxrlens
 from cxrlens import RESEARCH_ONLY
+from cxrlens.doubts import HEADLINE
 from cxrlens.errors import OptionError
 from cxrlens.labels import CLASSES
 from cxrlens.serving.dicom.codes import COMMENT, FINDING, FINDINGS, PROBABILITY, SET_MEMBER, finding
 from cxrlens.serving.dicom.results import KINDS, ResultOptions, build_results, make_results, to_bytes, write_results
 from cxrlens.serving.dicom.uids import uid_of
 from cxrlens.serving.prediction import Prediction
-from dicom_films import NAME, as_bytes, as_read, by_modality, film, said
+from dicom_films import DOUBTS, NAME, RISK, UNCHECKED, as_bytes, as_read, by_modality, film, said
 from serving_model import phantoms
 
 WHEN = datetime(2024, 3, 4, 5, 6, 7)
@@ -95,6 +97,42 @@ def test_the_report_carries_set_warnings_basis_and_notice(answers, tmp_path: Pat
     members = group(report, tmp_path).get_qualitative_evaluations(SET_MEMBER)
     assert [LABELS[member.value.value] for member in members] == list(answer.prediction_set or ())
     assert (report.VerificationFlag, report.CompletionFlag) == ("UNVERIFIED", "COMPLETE")
+
+
+def test_the_report_says_whether_its_map_should_be_read(answers, tmp_path: Path):
+    data, answer = answers["not sure"]
+    flagged = replace(answer, heat_map=replace(answer.heat_map, doubts=DOUBTS[1]))
+    told = comments(build_results(data, flagged)[0], tmp_path)
+    name = flagged.heat_map.label
+    assert f"Heat-map for {name}. {DOUBTS[1].sentence}" in told
+    sound = replace(answer, heat_map=replace(answer.heat_map, doubts=DOUBTS[0]))
+    told = comments(build_results(data, sound)[0], tmp_path)
+    assert f"Heat-map for {name}. Not checked: {UNCHECKED[0]}." in told
+    assert HEADLINE not in told
+
+
+def test_picture_and_outline_bear_the_flag(answers):
+    """A strip of its own below the film, whose pixels it leaves alone, and a line of the state's text."""
+    data, answer = answers["not sure"]
+    made = {}
+    for doubts in DOUBTS:
+        shown = replace(answer, heat_map=replace(answer.heat_map, doubts=doubts))
+        made[doubts.flagged] = by_modality(build_results(data, shown, AT))
+    pictures = {flag: each["OT"].pixel_array for flag, each in made.items()}
+    film_ends = next(y for y, row in enumerate(pictures[True][60:], 60) if (row[:8] == (255, 196, 87)).all())
+    np.testing.assert_array_equal(pictures[True][:film_ends], pictures[False][:film_ends])
+    assert not (pictures[False][film_ends, :8] == (255, 196, 87)).all()
+    words = {flag: str(each["PR"]) for flag, each in made.items()}
+    assert f"{HEADLINE}: {', '.join(DOUBTS[1].short)}" in words[True]
+    assert HEADLINE not in words[False]
+
+
+def test_the_risk_is_told_where_it_was_measured(answers, tmp_path: Path):
+    data, answer = answers["answered"]
+    told = comments(build_results(data, replace(answer, risk=RISK))[0], tmp_path)
+    assert f"Risk: {RISK.sentence}" in told
+    told = comments(build_results(data, replace(answer, risk=None))[0], tmp_path)
+    assert "Risk" not in told
 
 
 def test_the_model_is_the_observer(answers, tmp_path: Path):

@@ -30,7 +30,8 @@ from cxrlens.serving.export import About, export_model
 from cxrlens.serving.folder import ModelError, ModelFolder
 from cxrlens.serving.graph import _exported, model_graph
 from cxrlens.serving.layers import LayerMaps
-from cxrlens.serving.predictor import Predictor, load_predictor, softmax
+from cxrlens.serving.network import softmax
+from cxrlens.serving.predictor import Predictor, load_predictor
 from cxrlens.serving.run_model import find_model
 from cxrlens.serving.verify import verify_model
 from serving_model import MEASURED, SIDE, lively_network, phantoms
@@ -121,7 +122,7 @@ def test_no_place_of_this_machine_travels(exported: Path):
 
 def test_verify_passes_on_the_export_and_names_what_was_altered(exported: Path, copied: Path):
     assert all(finding.ok for finding in verify_model(exported))
-    assert {finding.check for finding in verify_model(exported)} >= {"files", "heat-maps", "gate", "versions"}
+    assert {finding.check for finding in verify_model(exported)} >= {"files", "heat-maps", "lungs", "gate", "versions"}
     data = bytearray((copied / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1
     (copied / "model.onnx").write_bytes(data)

@@ -107,4 +107,5 @@ def reuse_graphs(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(graph, "model_graph", made)
     monkeypatch.setattr(graph, "gate_graph", lambda _: onnx.load(exported / "gate.onnx"))
+    monkeypatch.setattr(graph, "lungs_graph", lambda: (exported / "lungs.onnx").read_bytes())
     assert json.loads((exported / "manifest.json").read_text())["kind"] == exporting.KIND

@@ -101,7 +101,7 @@ def test_the_contract_names_model_measure_and_notice(predictor: Predictor, serve
     told = predictor(phantoms(1)[0]).to_dict()
     assert list(told) == [
         "image", "status", "label", "probabilities", "prediction_set", "abstained", "reason", "warnings",
-        "gate", "calibrated", "cam", "model", "measured_on", "notice",
+        "gate", "calibrated", "risk", "cam", "heat_map", "model", "measured_on", "notice",
     ]  # fmt: skip
     assert told["model"] == {"name": "plain", "hash": served_run.model()["weights_sha256"]}
     assert told["notice"] == RESEARCH_ONLY
@@ -214,8 +214,10 @@ def test_overlays_have_the_size_of_the_film_and_say_what_they_are(predictor: Pre
     rows = list(predict_files(predictor, paths, StreamOptions(cam=tmp_path / "cam")))
     assert len({row.cam for row in rows}) == 2, "two files of one name"
     for row, path in zip(rows, paths, strict=True):
-        picture = Image.open(str(row.cam))
-        assert picture.size == Image.open(path).size
+        picture, film = Image.open(str(row.cam)), Image.open(path)
+        assert row.judged_map is not None
+        assert picture.width == film.width
+        assert (picture.height > film.height) == row.judged_map.doubts.flagged, "a flagged map has a strip below it"
         assert RESEARCH_ONLY in picture.text["Comment"]
         assert "SYNTHETIC" in picture.text["Comment"]
         assert row.heat_map is None, "arrays do not pile up"
@@ -319,15 +321,24 @@ def test_a_mistake_is_one_line_and_exit_code_2(exported: Path, films: Path, word
     assert names in line
 
 
-def test_one_image_cold_imports_neither_torch_nor_tables_nor_plots(exported: Path, films: Path):
+HEAVY = {"torch", "scipy", "matplotlib", "sklearn", "onnx", "kornia"}
+NO_MAP = {"pandas", "pydicom", "typer", "rich", "cxrlens.serving.doubting", "cxrlens.lungs", "PIL.ImageDraw"}
+
+
+@pytest.mark.parametrize(("more", "heavy"), [("", HEAVY | NO_MAP), ("--cam overlays", HEAVY)], ids=["answer", "map"])
+def test_one_image_cold_imports_neither_torch_nor_tables_nor_plots(
+    exported: Path, films: Path, tmp_path: Path, more: str, heavy: set[str]
+):
+    """And nothing that looks at maps where none is asked for."""
     code = (
         "import os, sys\nfrom cxrlens.__main__ import main\nos._exit = sys.exit  # to see what was imported\n"
         "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
-        "heavy = {'torch', 'pandas', 'scipy', 'matplotlib', 'sklearn', 'pydicom', 'onnx', 'typer', 'rich', 'kornia'}\n"
-        "heavy &= set(sys.modules)\nassert not heavy, heavy\nprint('looked')\n"
+        f"heavy = {heavy} & set(sys.modules)\nassert not heavy, heavy\nprint('looked')\n"
     )
-    words = ["predict", str(films / "a.png"), "--model", str(exported)]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    words = ["predict", str(films / "a.png"), "--model", str(exported), *more.split()]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("looked\n")
 

@@ -16,7 +16,7 @@ from PIL import Image
 import cxrlens
 from cxrlens import RESEARCH_ONLY
 from cxrlens.serving.predictor import Predictor
-from cxrlens.serving.web.schema import KeptPrediction, ModelTold, PredictionRow, Predictions, ProblemDetails
+from cxrlens.serving.web.schema import KeptPrediction, MapTold, ModelTold, PredictionRow, Predictions, ProblemDetails
 from web_server import NAME, dicom, film, on_a_port
 
 
@@ -160,9 +160,38 @@ def test_heat_maps_are_those_of_python(api: httpx.Client, predictor: Predictor):
             assert np.abs(np.asarray(picture) / 255 - expected.heat).max() < 0.5 / 255 + 1e-4
             over = Image.open(io.BytesIO(api.get(row["cam"], params={**query, "opacity": 0.4}).content))
             assert over.mode == "RGB"
-            assert np.abs(np.asarray(over).astype(int) - expected.overlay(0.4)).max() <= 1
+            drawn = expected.overlay(0.4)
+            assert np.abs(np.asarray(over).astype(int)[: len(drawn)] - drawn).max() <= 1
+            assert expected.doubts is not None
+            assert (over.height > len(drawn)) == expected.doubts.flagged, "a flagged map has a strip below it"
+            assert over.text.get("Warning", "") == expected.doubts.sentence
             assert over.text["Comment"] == RESEARCH_ONLY
             assert label in over.text["Title"]
+
+
+def test_the_flag_of_a_map_is_pythons(api: httpx.Client, predictor: Predictor):
+    data = film(0)
+    (row,) = ask(api, data)
+    assert row["heat_map"] is None, "nobody asked for the map yet"
+    for query in ({}, {"target": "Pneumonia"}, {"target": "Normal", "layer": "features.block3"}):
+        answer = api.get(f"/v1/predictions/{row['id']}/flag", params=query)
+        told = MapTold.model_validate(answer.json(), extra="forbid")
+        expected = predictor(data, cam=True, **query).judged_map.to_dict()
+        assert told.measures == pytest.approx(expected["measures"], abs=1e-4)
+        assert (told.target, told.layer, told.flagged) == (expected["target"], expected["layer"], expected["flagged"])
+        assert set(told.reasons) == set(expected["reasons"])
+    kept = api.get(f"/v1/predictions/{row['id']}").json()
+    assert kept["heat_map"] == api.get(f"/v1/predictions/{row['id']}/flag").json()
+    assert without(kept, "rows", "columns", "heat_map") == without(row, "heat_map")
+
+
+def test_a_risk_is_told_beside_an_answer(api: httpx.Client, predictor: Predictor):
+    rows = ask(api, *(film(number) for number in range(8)))
+    assert {row["status"] for row in rows} == {"answered", "not sure"}
+    for row, number in zip(rows, range(8), strict=True):
+        expected = predictor(film(number)).to_dict()["risk"]
+        assert row["risk"] == expected
+        assert (expected is None) == (row["status"] != "answered")
 
 
 def test_the_class_asked_for_is_the_one_explained_until_another_is(api: httpx.Client):
@@ -187,7 +216,8 @@ def test_a_refused_film_is_shown_and_not_explained(api: httpx.Client):
     (row,) = ask(api, buffer.getvalue())
     assert (row["status"], row["cam"], row["probabilities"]) == ("refused", None, None)
     assert api.get(f"/v1/predictions/{row['id']}/pixels").status_code == 200
-    assert "blank" in refusal(api.get(f"/v1/predictions/{row['id']}/cam"), 409, "no-class")
+    for part in ("cam", "flag"):
+        assert "blank" in refusal(api.get(f"/v1/predictions/{row['id']}/{part}"), 409, "no-class")
     assert api.get(f"/v1/predictions/{row['id']}/pdf").content.startswith(b"%PDF")
 
 
@@ -195,7 +225,8 @@ def test_an_error_has_no_film_and_says_so(api: httpx.Client):
     _film, broken = ask(api, film(0), b"text")
     for part in ("pixels", "pdf"):
         refusal(api.get(f"/v1/predictions/{broken['id']}/{part}"), 409, "no-image")
-    refusal(api.get(f"/v1/predictions/{broken['id']}/cam"), 409, "no-image")
+    for part in ("cam", "flag"):
+        refusal(api.get(f"/v1/predictions/{broken['id']}/{part}"), 409, "no-image")
     refusal(api.get(f"/v1/predictions/{broken['id']}/dicom"), 409, "not-dicom")
     assert api.get(f"/v1/predictions/{broken['id']}").json()["rows"] is None
 
@@ -239,7 +270,7 @@ def test_dicom_objects_without_the_library_are_told_of(api: httpx.Client, monkey
 def test_a_result_is_forgotten_when_asked(api: httpx.Client):
     (row,) = ask(api, film(0))
     assert api.delete(f"/v1/predictions/{row['id']}").status_code == 204
-    for part in ("", "/pixels", "/cam", "/pdf", "/dicom"):
+    for part in ("", "/pixels", "/cam", "/flag", "/pdf", "/dicom"):
         refusal(api.get(f"/v1/predictions/{row['id']}{part}"), 410, "gone")
     refusal(api.delete(f"/v1/predictions/{row['id']}"), 410, "gone")
     refusal(api.get("/v1/predictions/never"), 404, "unknown-id")

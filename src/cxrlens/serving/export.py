@@ -21,13 +21,32 @@ from cxrlens.gate.network import GateNetwork
 from cxrlens.gate.saved import gate_path, load_gate
 from cxrlens.gate.spaces import SPACES
 from cxrlens.model import LoadedModel, load_model
-from cxrlens.serving.folder import CARD, CLOUDS, FORMAT, GATE, KIND, LAYERS, MANIFEST, MODEL, ModelFolder, described
+from cxrlens.serving.folder import (
+    CARD,
+    CLOUDS,
+    FORMAT,
+    GATE,
+    KIND,
+    LAYERS,
+    MANIFEST,
+    MODEL,
+    ModelFolder,
+    described,
+)
 from cxrlens.serving.gating import PARTS
-from cxrlens.serving.golden import TOLERANCE, apart_by_image, expectation, maps_agree, write_golden, write_images
+from cxrlens.serving.golden import (
+    TOLERANCE,
+    apart_by_image,
+    expectation,
+    maps_agree,
+    write_golden,
+    write_images,
+)
 from cxrlens.serving.layers import LayerMaps
-from cxrlens.serving.network import load_network
-from cxrlens.serving.predictor import softmax
+from cxrlens.serving.lungs_export import lungs_compared, write_lungs
+from cxrlens.serving.network import load_network, softmax
 from cxrlens.serving.reference import by_torch
+from cxrlens.serving.risk import RiskCurve, curve_of
 from cxrlens.serving.run_model import sources_of
 from cxrlens.serving.versions import versions
 from cxrlens.sources.reading import read_radiograph
@@ -66,15 +85,16 @@ def export_model(run: RunFolder, out: Path, about: About) -> dict[str, Any]:
     """
     _check_target(out)
     model = load_model(run)
-    calibration = None
+    calibration, risks = None, None
     if run.calibration_path.is_file():
-        calibration = Calibration.from_dict(read_json(run.calibration_path)).of_model(model.hash)
+        record = read_json(run.calibration_path)
+        calibration, risks = Calibration.from_dict(record).of_model(model.hash), curve_of(record)
     gate = load_gate(run, model) if gate_path(run).is_file() else None
     scratch = out.with_name(f".{out.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         scratch.mkdir(parents=True)
-        manifest = _write(scratch, run, model, (calibration, gate), about)
+        manifest = _write(scratch, run, model, _Parts(calibration, risks, gate), about)
         _swap(scratch, out)
     except OSError as error:
         fault = f"cannot be written ({error.strerror or error})"
@@ -84,11 +104,18 @@ def export_model(run: RunFolder, out: Path, about: About) -> dict[str, Any]:
     return manifest
 
 
-def _write(
-    root: Path, run: RunFolder, model: LoadedModel, parts: tuple[Calibration | None, Gate | None], about: About
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What of the run goes along with the network, each where the run has it."""
+
+    calibration: Calibration | None
+    risks: RiskCurve | None
+    gate: Gate | None
+
+
+def _write(root: Path, run: RunFolder, model: LoadedModel, parts: _Parts, about: About) -> dict[str, Any]:
     graphs = _graphs()
-    calibration, gate = parts
+    calibration, risks, gate = parts.calibration, parts.risks, parts.gate
     graph = graphs.model_graph(model)
     told = {
         "format": FORMAT,
@@ -97,6 +124,7 @@ def _write(
         "preprocessing": model.preprocessing.to_dict(),
         "weights_sha256": model.hash,
         "calibration": None if calibration is None else calibration.to_dict(),
+        "risks": None if risks is None else risks.to_dict(),
         "measured_on": about.measured_on,
         "no_class_maps": graph.no_maps,
         "layers": [maps.to_dict() for maps in graph.maps],
@@ -108,8 +136,11 @@ def _write(
         write_atomically(root / LAYERS, graph.layers.SerializeToString())
     if gate is not None:
         _write_gate(root, gate, graphs)
+    no_lungs = write_lungs(root, graphs) if graph.maps else "it has no heat-maps that would be held against them"
     names = write_images(root)
     expected, difference = _compared(root, names, model, graph.maps)
+    if not no_lungs:
+        difference["largest_lungs_difference"] = lungs_compared(root, names, model, expected)
     if gate is not None:
         for name, values in zip(names, expected, strict=True):
             values["gate"] = gate.judge(read_radiograph(root / name)).status
@@ -128,6 +159,9 @@ def _write(
         "heat_maps": _said_of_maps(graph.maps, graph.no_maps),
         "layers": [maps.name for maps in graph.maps],
         "layers_left_out": dict(graph.left_out),
+        "lungs": not no_lungs,
+        "no_lungs": no_lungs,
+        "risks": risks is not None,
         "parity": difference,
         "openvino_int8": None if about.quantise is None else about.quantise(root),
         "cxrlens": __version__,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from cxrlens import RESEARCH_ONLY
+from cxrlens.doubts import HEADLINE
 from cxrlens.errors import printable
 from cxrlens.serving.prediction import Prediction
 
@@ -51,7 +52,8 @@ class JsonLines:
 
 class Csv:
     """One row an image: ``image, status, label``, a column a class, ``prediction_set, reason, warnings, gate, cam,
-    model, hash, measured_on, notice``; several values in a cell are joined by ``;``."""
+    map_flagged, map_reasons, risk, model, hash, measured_on, notice``; several values in a cell are joined by ``;``.
+    ``map_flagged`` is blank where no map was made."""
 
     def __init__(self, classes: Sequence[str], measured_on: str) -> None:
         del measured_on
@@ -60,7 +62,8 @@ class Csv:
     def head(self) -> str:
         """Names of the columns."""
         columns = ("image", "status", "label", *(f"p_{name}" for name in self._classes), "prediction_set", "reason")
-        return _csv_line((*columns, "warnings", "gate", "cam", "model", "hash", "measured_on", "notice"))
+        more = ("warnings", "gate", "cam", "map_flagged", "map_reasons", "risk")
+        return _csv_line((*columns, *more, "model", "hash", "measured_on", "notice"))
 
     def row(self, prediction: Prediction) -> str:
         """One line."""
@@ -68,7 +71,10 @@ class Csv:
         cells = [p.image, p.status, p.label or ""]
         cells += [f"{shares[name]:.6f}" if name in shares else "" for name in self._classes]
         cells += [";".join(p.prediction_set or ()), p.reason, ";".join(p.warnings)]
-        cells += [str(p.gate["status"]) if p.gate else "", p.cam or "", p.model["name"], p.model["hash"]]
+        cells += [str(p.gate["status"]) if p.gate else "", p.cam or ""]
+        doubts = p.judged_map.doubts if p.judged_map else None
+        cells += ["", ""] if doubts is None else ["yes" if doubts.flagged else "no", ";".join(doubts.reasons.values())]
+        cells += [f"{p.risk.share:.6f}" if p.risk else "", p.model["name"], p.model["hash"]]
         return _csv_line((*cells, p.measured_on, RESEARCH_ONLY))
 
     def foot(self) -> str:
@@ -106,6 +112,8 @@ class Table:
         lines += [f"    warning: {text}" for text in p.warnings if self._is_news(text)]
         if p.cam:
             lines.append(f"    heat-map: {printable(p.cam)}")
+        if p.judged_map and p.judged_map.doubts.flagged:
+            lines.append(f"    {HEADLINE.lower()}: {'; '.join(p.judged_map.doubts.reasons.values())}")
         return "\n".join(lines) + "\n"
 
     def foot(self) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cxrlens import SYNTHETIC_NOTE
 from cxrlens.folders import write_atomically, write_json
 from cxrlens.labels import CLASSES
+from cxrlens.lungs.plausible import lungs_found
 from cxrlens.serving.folder import GOLDEN
 from cxrlens.sources.phantom import make_phantom
 from cxrlens.sources.phantom.encode import encode_png, to_samples
@@ -65,6 +66,11 @@ def expectation(
         values["maps"] = next(iter(figures.values()))
         values["layers"] = figures
     return values
+
+
+def lungs_told(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """What is expected of the lungs (S, S) of an image: their share of the frame, and whether they are like two."""
+    return {"area": float(mask.mean()), "found": lungs_found(mask).ok}
 
 
 def figures_of(maps: NDArray[np.float32]) -> NDArray[np.float64]:

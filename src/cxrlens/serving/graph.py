@@ -7,18 +7,24 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+from cxrlens import RESEARCH_ONLY
 from cxrlens.gate.look import SIDE
 from cxrlens.gate.network import GateNetwork
+from cxrlens.lungs.frames import SIDE as LUNGS_SIDE
+from cxrlens.lungs.weights import load_segmenter, weights_hash
 from cxrlens.model import LoadedModel, cam_layers
 from cxrlens.model.network import head_name
 from cxrlens.serving.class_maps import add_class_maps
 from cxrlens.serving.layers import MAPS, LayerMaps, hires_of
+from cxrlens.serving.lungs import OUTPUT as LUNGS_OUTPUT
 
 OPSET = 18
 """Version of ONNX's operators: read by every onnxruntime since 1.14 (2023)."""
@@ -54,9 +60,11 @@ class _Watched(nn.Module):
 
     def __init__(self, model: LoadedModel) -> None:
         super().__init__()
-        self.module = model.module
-        self._last = [model.module.get_submodule(head_name(model.module))]  # in lists, so as not to be counted twice
-        self._blocks = [block for _, block in reversed(cam_layers(model.module))]
+        # Loaded networks keep their channels last, and a mean over place is then exported as a copy by strides, which
+        # has no gradient: a copy in plain order is exported.
+        self.module = deepcopy(model.module).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self._last = [self.module.get_submodule(head_name(self.module))]  # in lists, so as not to be counted twice
+        self._blocks = [block for _, block in reversed(cam_layers(self.module))]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """The tensors of :data:`OUTPUTS`, then (B, C, h, w) of the further blocks, deep to shallow."""
@@ -79,6 +87,18 @@ class _Watched(nn.Module):
                 hook.remove()
         activations, *others = (seen[block] for block in self._blocks)
         return logits, seen["penultimate"], activations.mean(dim=(2, 3)), activations, *others
+
+
+class _Segmenter(nn.Module):
+    """The segmenter with the last step that its users take, from logits to probabilities."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = deepcopy(network)  # the loaded one is kept and shared
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Probabilities of lung."""
+        return torch.sigmoid(self.network(pixels))
 
 
 def model_graph(model: LoadedModel) -> ModelGraph:
@@ -112,6 +132,21 @@ def model_graph(model: LoadedModel) -> ModelGraph:
 def gate_graph(network: GateNetwork) -> onnx.ModelProto:
     """The gate's network as ONNX: ``pixels`` (B, 1, 64, 64) float32 in [0, 1] to ``logits`` (B, 17)."""
     return _exported(network.eval(), (2, 1, SIDE, SIDE), ("logits",))
+
+
+@cache
+def lungs_graph() -> bytes:
+    """The lung segmenter as ONNX: ``pixels`` (B, 1, 128, 128) float32 in [0, 255] to ``lungs``, probabilities.
+
+    It is the same for every model, so it is made once a process.
+
+    Raises:
+        LungWeightsError: this installation lacks the segmenter's weights, or they are damaged.
+    """
+    graph = _exported(_Segmenter(load_segmenter()).eval(), (2, 1, LUNGS_SIDE, LUNGS_SIDE), (LUNGS_OUTPUT,))
+    set_metadata(graph, {"weights_sha256": weights_hash(), "notice": RESEARCH_ONLY})
+    data: bytes = graph.SerializeToString()
+    return data
 
 
 def set_metadata(graph: onnx.ModelProto, values: Mapping[str, str]) -> None:

@@ -21,9 +21,22 @@ def heat_of(small: NDArray[np.float32], placement: Placement) -> NDArray[np.floa
 
     A map that is zero everywhere the film lies (nothing speaks for the class) stays zero.
     """
-    side = placement.size
-    frame = small if small.shape == (side, side) else cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
-    heat = np.maximum(placement.to_original(np.asarray(frame, dtype=np.float32)), 0.0)
+    heat = np.maximum(placement.to_original(_sized(small, placement.size)), 0.0)
+    return _scaled(heat)
+
+
+def in_frame(small: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """A map (h, w) at the side of the network's frame (side, side), its top 1; zero everywhere stays so."""
+    return _scaled(np.maximum(_sized(small, side), 0.0))
+
+
+def _sized(small: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    if small.shape == (side, side):
+        return small
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _scaled(heat: NDArray[np.float32]) -> NDArray[np.float32]:
     top = float(heat.max())
     return (heat / top).astype(np.float32) if top > 0 else heat
 

@@ -13,8 +13,7 @@ from cxrlens.errors import OptionError
 from cxrlens.folders import write_json
 from cxrlens.preprocessing import to_model_input
 from cxrlens.serving.folder import FORMAT, INT8, KIND, MANIFEST, MODEL, ModelFolder, described
-from cxrlens.serving.network import ENGINES, load_network
-from cxrlens.serving.predictor import softmax
+from cxrlens.serving.network import ENGINES, load_network, softmax
 
 MOST = 300
 """Images that the ranges of activations are taken from; NNCF's own advice."""

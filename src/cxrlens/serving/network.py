@@ -19,6 +19,7 @@ from cxrlens.gate.spaces import SPACES, Features
 from cxrlens.preprocessing import Preprocessing, to_model_input
 from cxrlens.serving.folder import INT8, LAYERS, MODEL, ModelError, ModelFolder
 from cxrlens.serving.layers import MAPS, LayerMaps, chosen, from_told
+from cxrlens.serving.risk import RiskCurve
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -45,6 +46,7 @@ class Network:
         no_maps: why there are no maps of the classes; blank where there are.
         maps: the maps that can be asked for, the deepest layer's first; none where :attr:`no_maps` says why.
         further: computes those that ``run`` does not; loaded when it is first asked.
+        risks: how often answers so sure were wrong; ``None`` where the export does not say.
     """
 
     run: Run = field(repr=False)
@@ -57,6 +59,7 @@ class Network:
     no_maps: str = ""
     maps: tuple[LayerMaps, ...] = ()
     further: Run | None = field(default=None, repr=False)
+    risks: RiskCurve | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
@@ -134,6 +137,7 @@ def from_metadata(run: Run, values: Mapping[str, str], path: Path, further: Run 
             no_maps=str(told["no_class_maps"]),
             maps=from_told(told),
             further=further,
+            risks=RiskCurve.from_dict(told.get("risks")),
         )
     except CxrlensError as error:
         raise ModelError(path, f"holds {error.subject} that {error.fault}", error.remedy) from error
@@ -214,3 +218,9 @@ def _openvino_run(folder: ModelFolder, threads: int) -> Run:
         return [np.array(found[name]) for name in names]
 
     return run
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of (…, K) logits, in float64 so that rows add up to 1 within 1e-12."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)

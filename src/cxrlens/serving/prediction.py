@@ -9,11 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens import RESEARCH_ONLY
+from cxrlens.doubts import Doubts
 from cxrlens.serving.layers import DEEPEST, GRAD_CAM
+from cxrlens.serving.risk import Risk
 
 Status = Literal["answered", "not sure", "refused", "error"]
 """``answered``: there is a label. ``not sure``: the model abstains. ``refused``: the gate let it not through, and no
 class is named. ``error``: there is no image."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedMap:
+    """What is said of a heat-map, without the map.
+
+    Args:
+        label: the class that it explains.
+        doubts: what speaks against reading it.
+        layer: where in the network, a name of ``Network.layers``.
+        method: ``Grad-CAM`` or ``HiRes-CAM``.
+    """
+
+    label: str
+    doubts: Doubts
+    layer: str = DEEPEST
+    method: str = GRAD_CAM
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the keys of ``heat_map`` in docs/serving.md."""
+        return {
+            "target": self.label,
+            "layer": self.layer,
+            "method": self.method,
+            "flagged": self.doubts.flagged,
+            "reasons": dict(self.doubts.reasons),
+            "measures": {name: round(value, 6) for name, value in self.doubts.measures.items()},
+            "unchecked": list(self.doubts.unchecked),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +57,7 @@ class HeatMap:
         pixels: (H, W) float32 in [0, 1], the image as it was judged: the repaired one where the gate repaired it.
         layer: where in the network, a name of ``Network.layers``.
         method: ``Grad-CAM`` or ``HiRes-CAM``.
+        doubts: what speaks against reading it; ``None`` where nobody looked.
     """
 
     label: str
@@ -33,6 +65,7 @@ class HeatMap:
     pixels: NDArray[np.float32]
     layer: str = DEEPEST
     method: str = GRAD_CAM
+    doubts: Doubts | None = None
 
     def overlay(self, strongest: float = 0.7) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB: the heat over the film; ``strongest`` is the opacity at its top, in [0, 1]."""
@@ -57,7 +90,9 @@ class Prediction:
         model: ``name``, and ``hash``, the SHA-256 of the trained weights.
         measured_on: what the probabilities were measured on, in words.
         calibrated: whether the probabilities were calibrated.
+        risk: how often answers as sure as this one were wrong; ``None`` without one, or where that was not measured.
         cam: file of the overlay, where one was written.
+        judged_map: what is said of the heat-map, where one was asked for.
         heat_map: where the network looked, where it was asked for; not part of :meth:`to_dict`.
         identity: hash of all that decides an answer (``Predictor.identity``); not part of :meth:`to_dict`.
     """
@@ -73,7 +108,9 @@ class Prediction:
     model: dict[str, str]
     measured_on: str
     calibrated: bool
+    risk: Risk | None = None
     cam: str | None = None
+    judged_map: JudgedMap | None = None
     heat_map: HeatMap | None = field(default=None, compare=False, repr=False)
     identity: str = field(default="", repr=False)
 
@@ -105,7 +142,9 @@ class Prediction:
             "warnings": list(self.warnings),
             "gate": self.gate,
             "calibrated": self.calibrated,
+            "risk": None if self.risk is None else self.risk.to_dict(),
             "cam": self.cam,
+            "heat_map": None if self.judged_map is None else self.judged_map.to_dict(),
             "model": dict(self.model),
             "measured_on": self.measured_on,
             "notice": RESEARCH_ONLY,

@@ -19,8 +19,9 @@ from cxrlens.serving.gating import load_exported_gate
 from cxrlens.serving.identity import identity_of
 from cxrlens.serving.images import Given, to_radiograph
 from cxrlens.serving.layers import LayerMaps
-from cxrlens.serving.network import ENGINES, Network, load_network
-from cxrlens.serving.prediction import HeatMap, Prediction, Status
+from cxrlens.serving.lungs import Lungs, load_exported_lungs
+from cxrlens.serving.network import ENGINES, Network, load_network, softmax
+from cxrlens.serving.prediction import HeatMap, JudgedMap, Prediction, Status
 
 NO_GATE = "nothing checked whether this is a chest radiograph that the model may judge: the model has no gate"
 NO_CALIBRATION = "the probabilities are the network's own: the model was not calibrated, and has no prediction sets"
@@ -33,11 +34,13 @@ class Predictor:
     Args:
         network: the exported network.
         gate: decides before any class is named; ``None`` where the model was exported without one.
+        lungs: what heat-maps are held against; ``None`` where the model was exported without.
         identity: of the exported model (:func:`identity_of`); blank where it is none.
     """
 
     network: Network
     gate: Gate | None
+    lungs: Lungs | None = None
     identity: str = ""
 
     def __call__(
@@ -114,8 +117,15 @@ class Predictor:
         probabilities = {name: float(p) for name, p in zip(self.network.classes, shares, strict=True)}
         label = None if reason else max(probabilities, key=probabilities.__getitem__)
         row = self._row(given.path, "not sure" if reason else "answered", reason)
+        risks = self.network.risks if calibration is not None else None
         return replace(
-            row, label=label, probabilities=probabilities, prediction_set=chosen, gate=gate, warnings=tuple(warnings)
+            row,
+            label=label,
+            probabilities=probabilities,
+            prediction_set=chosen,
+            gate=gate,
+            warnings=tuple(warnings),
+            risk=None if risks is None or label is None else risks.at(probabilities[label]),
         )
 
     def _general(self) -> tuple[str, ...]:
@@ -144,6 +154,7 @@ class Predictor:
     def _with_maps(
         self, found: Sequence[Prediction], judged: Sequence[Radiograph], target: str | None, shown: LayerMaps
     ) -> list[Prediction]:
+        from cxrlens.serving.doubting import Case, doubts_of
         from cxrlens.serving.heat import heat_of
 
         rows = [i for i, each in enumerate(found) if each.probabilities is not None]
@@ -151,11 +162,15 @@ class Predictor:
         if not rows:
             return out
         preprocessing = self.network.preprocessing
-        maps = self.network.class_maps(np.stack([preprocessing(judged[i]) for i in rows]), shown.name)
-        for i, of_image in zip(rows, maps, strict=True):
+        frames = np.stack([preprocessing(judged[i]) for i in rows])
+        for i, frame, of_image in zip(rows, frames, self.network.class_maps(frames, shown.name), strict=True):
             label = target or str(found[i].likeliest)
-            heat = heat_of(of_image[self.network.classes.index(label)], preprocessing.placement(judged[i]))
-            out[i] = replace(found[i], heat_map=HeatMap(label, heat, judged[i].pixels, shown.name, shown.method))
+            number, placement = self.network.classes.index(label), preprocessing.placement(judged[i])
+            doubts = doubts_of(self.network, self.lungs, Case.of(frame, placement, number, of_image[number]))
+            about = JudgedMap(label, doubts, shown.name, shown.method)
+            heat = heat_of(of_image[number], placement)
+            shown_map = HeatMap(label, heat, judged[i].pixels, shown.name, shown.method, doubts)
+            out[i] = replace(found[i], heat_map=shown_map, judged_map=about)
         return out
 
 
@@ -174,11 +189,5 @@ def load_predictor(model: str | PathLike[str], *, engine: str = ENGINES[0], thre
     path = Path(model)
     folder = ModelFolder(path.parent if path.name == "model.onnx" else path)
     network = load_network(folder, engine, threads)
-    gate = load_exported_gate(folder, network)
-    return Predictor(network, gate, identity=identity_of(folder, quantised=engine != ENGINES[0]))
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of (…, K) logits, in float64 so that rows add up to 1 within 1e-12."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)
+    identity = identity_of(folder, quantised=engine != ENGINES[0])
+    return Predictor(network, load_exported_gate(folder, network), load_exported_lungs(folder), identity)

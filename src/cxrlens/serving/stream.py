@@ -16,6 +16,7 @@ from cxrlens.errors import CxrlensError, OptionError, printable
 from cxrlens.folders import write_atomically
 from cxrlens.progress import Progress, quiet
 from cxrlens.radiograph import Radiograph
+from cxrlens.serving.apart import not_judged, or_apart
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import Predictor
 from cxrlens.sources.reading import read_or_error
@@ -104,7 +105,16 @@ def _judged(predictor: Predictor, paths: Sequence[Path], options: StreamOptions)
     reads = [read_or_error(path, unforeseen=lambda _: None) for path in paths]  # its row says what it was
     films = [read for read in reads if isinstance(read, Radiograph)]
     mapped = options.cam is not None or (options.dicom is not None and bool(predictor.network.layers))
-    answers = iter(predictor.judge(films, cam=mapped, target=options.target, layer=options.layer))
+
+    def judged(some: Sequence[Radiograph]) -> list[Prediction]:
+        return predictor.judge(some, cam=mapped, target=options.target, layer=options.layer)
+
+    def failed(film: Radiograph, error: Exception) -> Prediction:
+        if isinstance(error, CxrlensError):
+            raise error
+        return predictor.unreadable(film.path, not_judged(film.path, error))
+
+    answers = iter(or_apart(judged, films, failed))
     rows = []
     for path, read in zip(paths, reads, strict=True):
         film = None if isinstance(read, CxrlensError) else read
@@ -126,19 +136,23 @@ def _title(answer: Prediction) -> str:
 
 
 def _write_overlay(folder: Path, source: Path, answer: Prediction) -> Path:
-    """One PNG at the size of the original. Its name holds a hash of the source's path, so that two files of one name
-    do not meet, without anybody having to remember all names."""
+    """One PNG at the size of the original, with a strip below it where the map is flagged. Its name holds a hash of the
+    source's path, so that two files of one name do not meet, without anybody having to remember all names."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
+    from cxrlens.serving.marking import about, marked
     from cxrlens.sources.synthetic import is_synthetic
 
-    assert answer.heat_map is not None
+    heat = answer.heat_map
+    assert heat is not None
     told = PngInfo()
     told.add_text("Title", _title(answer))
     told.add_text("Comment", f"{SYNTHETIC_NOTE}. {RESEARCH_ONLY}" if is_synthetic(source) else RESEARCH_ONLY)
+    for keyword, words in about(heat.doubts).items():
+        told.add_text(keyword, words)
     buffer = io.BytesIO()
-    Image.fromarray(answer.heat_map.overlay()).save(buffer, format="PNG", pnginfo=told, compress_level=3)
+    Image.fromarray(marked(heat.overlay(), heat.doubts)).save(buffer, format="PNG", pnginfo=told, compress_level=3)
     key = hashlib.sha256(str(source.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     target = folder / f"{_plain(source.stem)}_{key}_cam.png"
     try:

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from cxrlens.errors import CxrlensError
 from cxrlens.serving.folder import GOLDEN, MANIFEST, ModelError, ModelFolder
-from cxrlens.serving.golden import TOLERANCE, apart_by_image, figures_of, frame_hash, maps_agree
-from cxrlens.serving.network import ENGINES, Network
-from cxrlens.serving.predictor import Predictor, load_predictor, softmax
+from cxrlens.serving.golden import TOLERANCE, apart_by_image, figures_of, frame_hash, lungs_told, maps_agree
+from cxrlens.serving.lungs import Lungs
+from cxrlens.serving.network import ENGINES, Network, softmax
+from cxrlens.serving.predictor import Predictor, load_predictor
 from cxrlens.serving.versions import versions
 from cxrlens.sources.reading import read_radiograph
+
+_LUNGS_TOLERANCE = 2e-3  # of the frame: a few pixels at the rim of a lung may fall to the other side
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def verify_model(model: str | PathLike[str]) -> list[Finding]:
         model: the folder that ``cxrlens export`` wrote.
 
     Returns:
-        A finding a check: files, strays, predictions, preprocessing, heat-maps, gate, versions.
+        A finding a check: files, strays, predictions, preprocessing, heat-maps, lungs, gate, versions.
 
     Raises:
         ModelError: no exported model, or one that cannot be run at all.
@@ -89,6 +92,8 @@ def _golden(folder: ModelFolder, predictor: Predictor) -> list[Finding]:
         Finding(True, "preprocessing", f"{sum(same)} of {len(same)} images are the same to the bit"),
     ]
     findings += [_maps(network, frames, layer, expected) for layer in network.layers]
+    if predictor.lungs is not None:
+        findings.append(_lungs(predictor.lungs, frames, expected))
     if predictor.gate is not None:
         answers = [answer.status for answer in predictor.gate.judge_all(radiographs)]
         wrong = sum(a != e.get("gate") for a, e in zip(answers, expected, strict=True))
@@ -103,6 +108,16 @@ def _maps(network: Network, frames: NDArray[np.uint8], layer: str, expected: lis
     detail = f"largest difference, as a share of the largest value: {float(apart.max()):.1e}"
     deepest = layer == network.layers[0]
     return Finding(maps_agree(apart, deepest=deepest), "heat-maps" if deepest else f"heat-maps, {layer}", detail)
+
+
+def _lungs(lungs: Lungs, frames: NDArray[np.uint8], expected: list[dict[str, Any]]) -> Finding:
+    """Share of the frame that is lung, and whether it is like two lungs."""
+    found = [lungs_told(mask) for mask in lungs.masks(frames)]
+    wanted = [e["lungs"] for e in expected]
+    apart = max(abs(f["area"] - w["area"]) for f, w in zip(found, wanted, strict=True))
+    same = sum(f["found"] == w["found"] for f, w in zip(found, wanted, strict=True))
+    detail = f"largest difference of their share of the frame: {apart:.1e}; {same} of {len(found)} are found as then"
+    return Finding(apart < _LUNGS_TOLERANCE and same == len(found), "lungs", detail)
 
 
 def _versions(folder: ModelFolder) -> list[Finding]:

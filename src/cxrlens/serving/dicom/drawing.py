@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cxrlens.serving.dicom.wording import BANNER, map_in_words, remarks, verdict
+from cxrlens.doubts import HEADLINE
+from cxrlens.serving.dicom.wording import BANNER, flag_in_words, map_in_words, remarks, verdict
 from cxrlens.serving.heat import overlay
 from cxrlens.serving.prediction import Prediction
 
@@ -44,13 +45,16 @@ def draw_answer(prediction: Prediction, film: NDArray[np.float32]) -> NDArray[np
     column = _Column(width)
     column.banner(BANNER)
     column.picture(shown)
+    if flag_in_words(heat):
+        column.banner(HEADLINE)
     column.line(verdict(prediction), 30, _TEXT if prediction.label is not None else _WARN)
     if prediction.probabilities is not None:
         column.bars(prediction.probabilities)
     if heat is not None:
         column.paragraph(f"Colours: {map_in_words(heat)}; not the outline of a lesion", _TEXT)
     for remark in remarks(prediction):
-        column.paragraph(remark, _WARN if remark.startswith(("Reason", "Warning")) else _DIM)
+        told = remark.startswith(("Reason", "Warning")) or HEADLINE in remark
+        column.paragraph(remark, _WARN if told else _DIM)
     column.paragraph(f"Model {prediction.model['name']}, {prediction.model['hash'][:12]}", _DIM)
     return column.drawn()
 

@@ -19,12 +19,12 @@ from cxrlens.serving.dicom.header import text
 from cxrlens.serving.dicom.maker import Maker
 from cxrlens.serving.dicom.region import outlines
 from cxrlens.serving.dicom.tables import carry_tables
-from cxrlens.serving.dicom.wording import BANNER, map_in_words, verdict
+from cxrlens.serving.dicom.wording import BANNER, flag_in_words, map_in_words, verdict
 from cxrlens.serving.prediction import HeatMap
 
 _LABEL = "CXRLENS_RESEARCH"
 _MOST_OUTLINES = 20
-_BOX = (0.01, 0.01, 0.7, 0.16)  # left, top, right, bottom of the text, as parts of what is displayed
+_BOX = (0.01, 0.01, 0.7, 0.2)  # left, top, right, bottom of the text, as parts of what is displayed
 
 
 def make_presentation(maker: Maker) -> Dataset | str:
@@ -76,4 +76,5 @@ def _words(maker: Maker, heat_map: HeatMap) -> str:
     """Without a number: a probability never stands without what it was measured on, and there is no room for that."""
     where = f"Outline: {map_in_words(heat_map)}, half of its top and more; not the outline of a lesion"
     model = f"cxrlens model {maker.model_name}, {maker.model_hash[:12]}: {verdict(maker.prediction)}"
-    return "\r\n".join((BANNER, model, where))[:1024]
+    flag = flag_in_words(heat_map)
+    return "\r\n".join((BANNER, model, where, *([flag] if flag else ())))[:1024]

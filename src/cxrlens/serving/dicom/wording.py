@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cxrlens import RESEARCH_ONLY
+from cxrlens.doubts import HEADLINE
 from cxrlens.serving.layers import DEEPEST
 from cxrlens.serving.prediction import HeatMap, Prediction
 
@@ -24,6 +25,12 @@ def map_in_words(heat_map: HeatMap) -> str:
     return f"where the network looked for {heat_map.label} ({heat_map.method}{deep})"
 
 
+def flag_in_words(heat_map: HeatMap | None) -> str:
+    """The flag of a map, and why in a few words; blank where nothing speaks against it."""
+    doubts = None if heat_map is None else heat_map.doubts
+    return f"{HEADLINE}: {', '.join(doubts.short)}" if doubts is not None and doubts.flagged else ""
+
+
 def set_in_words(prediction: Prediction) -> str:
     """The prediction set; blank without a calibration."""
     if prediction.prediction_set is None:
@@ -32,10 +39,16 @@ def set_in_words(prediction: Prediction) -> str:
 
 
 def remarks(prediction: Prediction) -> list[str]:
-    """Everything besides label and probabilities, a sentence each: reason, set, warnings, basis, notice."""
+    """Everything besides label and probabilities, a sentence each: reason, set, warnings, heat-map, basis, notice."""
     found = [f"Reason: {prediction.reason}"] if prediction.reason else []
     found += [set_in_words(prediction)] if prediction.prediction_set is not None else []
     found += [f"Warning: {text}" for text in prediction.warnings]
+    heat_map = prediction.heat_map
+    if heat_map is not None and heat_map.doubts is not None:
+        said = (heat_map.doubts.sentence, heat_map.doubts.unchecked_sentence)
+        found += [f"Heat-map for {heat_map.label}. {sentence}" for sentence in said if sentence]
+    if prediction.risk is not None:
+        found.append(f"Risk: {prediction.risk.sentence}")
     if prediction.probabilities is not None:
         found.append(f"Basis: {prediction.measured_on}")
         found.append(f"The probabilities were {'' if prediction.calibrated else 'not '}calibrated")

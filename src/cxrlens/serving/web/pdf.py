@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 import threading
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens import RESEARCH_ONLY, __version__
+from cxrlens.doubts import HEADLINE
 from cxrlens.serving.heat import overlay
-from cxrlens.serving.prediction import Prediction
+from cxrlens.serving.prediction import JudgedMap, Prediction
 from cxrlens.serving.predictor import Predictor
-from cxrlens.serving.web.films import as_floats, heat_map
+from cxrlens.serving.web.films import as_floats, heat_map, judged_map
 from cxrlens.serving.web.results import Result
 
 _A4 = (8.27, 11.69)  # inches
@@ -38,9 +40,9 @@ def pdf_page(predictor: Predictor, result: Result, label: str | None) -> bytes:
     assert result.film is not None
     film = as_floats(result.film)
     heat = None if label is None else heat_map(predictor, result, label)
-    method = "" if label is None else predictor.network.layer_maps().method
+    told = None if label is None else judged_map(predictor, result, label)
     with _ONE_AT_A_TIME:
-        return _draw(result.prediction, predictor, film, heat, f"{method} for {label}")
+        return _draw(result.prediction, predictor, film, heat, told)
 
 
 def _draw(
@@ -48,7 +50,7 @@ def _draw(
     predictor: Predictor,
     film: NDArray[np.float32],
     heat: NDArray[np.float32] | None,
-    title: str,
+    told: JudgedMap | None,
 ) -> bytes:
     from matplotlib import rc_context
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -59,29 +61,36 @@ def _draw(
         FigureCanvasPdf(page)
         page.text(0.07, 0.955, "Chest radiograph, judged by a model", fontsize=15, weight="bold")
         page.text(0.07, 0.932, RESEARCH_ONLY, fontsize=9.5, weight="bold", color=_WARN)
-        _pictures(page, film, heat, title)
+        _pictures(page, film, heat, told)
         _verdict(page, prediction)
         end = _TOP
         if prediction.probabilities is not None:
             end = _bars(page, prediction)
-        _words(page, prediction, predictor, end)
+        _words(page, replace(prediction, judged_map=told), predictor, end)
         buffer = io.BytesIO()
         about = {"Title": "Chest radiograph, judged by a model", "Subject": RESEARCH_ONLY, "Creator": "cxrlens"}
         page.savefig(buffer, format="pdf", metadata={**about, "Producer": None, "CreationDate": None})
     return buffer.getvalue()
 
 
-def _pictures(page: Any, film: NDArray[np.float32], heat: NDArray[np.float32] | None, title: str) -> None:
+def _pictures(page: Any, film: NDArray[np.float32], heat: NDArray[np.float32] | None, told: JudgedMap | None) -> None:
     film = _reduced(film)
     shown: list[tuple[NDArray[Any], str]] = [(film, "Film as it was judged")]
-    if heat is not None:
-        shown.append((overlay(film, _reduced(heat)), title))
+    flagged = told is not None and told.doubts.flagged
+    if heat is not None and told is not None:
+        title = f"{told.method} for {told.label}"
+        shown.append((overlay(film, _reduced(heat)), f"{title}. {HEADLINE}" if flagged else title))
     for column, (picture, above) in enumerate(shown):
         axes = page.add_axes((0.07 + column * 0.44, 0.56, 0.42, 0.34))
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
-        axes.set_title(above, fontsize=9, loc="left", color=_INK)
+        doubtful = flagged and column == 1
+        weight = "bold" if doubtful else "normal"
+        axes.set_title(above, fontsize=9, loc="left", color=_WARN if doubtful else _INK, weight=weight)
         axes.set_anchor("NW")
-        axes.set_axis_off()
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for side in axes.spines.values():  # a frame round the map that should not be read, and none otherwise
+            side.set(visible=doubtful, color=_WARN, linewidth=2.5)
 
 
 def _reduced(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -130,6 +139,11 @@ def _set_in_words(inside: tuple[str, ...] | None) -> str:
 
 def _words(page: Any, prediction: Prediction, predictor: Predictor, top: float) -> None:
     told = [f"Warning: {warning}" for warning in prediction.warnings]
+    if prediction.judged_map is not None:
+        doubts = prediction.judged_map.doubts
+        told += [f"Heat-map: {sentence}" for sentence in (doubts.sentence, doubts.unchecked_sentence) if sentence]
+    if prediction.risk is not None:
+        told.append(f"Risk: {prediction.risk.sentence}.")
     if prediction.probabilities is not None:
         told.append(f"What stands behind the numbers: {prediction.measured_on}")
     if prediction.gate is not None:

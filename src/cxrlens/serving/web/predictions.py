@@ -15,7 +15,7 @@ from cxrlens.serving.web.openapi import BINARY, PDF, PNG, REQUEST_BODY, ZIP, pro
 from cxrlens.serving.web.pdf import pdf_page
 from cxrlens.serving.web.problems import Problem
 from cxrlens.serving.web.results import Result
-from cxrlens.serving.web.schema import KeptPrediction, Predictions
+from cxrlens.serving.web.schema import KeptPrediction, MapTold, Predictions
 from cxrlens.serving.web.service import Service
 
 Target = Annotated[str | None, Query(description="class to explain; the likeliest one where absent")]
@@ -79,7 +79,8 @@ def prediction_routes(service: Service) -> APIRouter:
         kind: Annotated[Literal["overlay", "heat"], Query(description="over the film, or alone")] = "overlay",
         opacity: Annotated[float, Query(ge=0, le=1, description="of the overlay at its hottest place")] = 0.7,
     ) -> Response:
-        """A map of a class, as a PNG on the grid of `pixels`: `overlay` in RGB, `heat` in 8-bit grey."""
+        """A map of a class, as a PNG on the grid of `pixels`: `overlay` in RGB, `heat` in 8-bit grey. Where the map is
+        flagged, the overlay goes on below the film with a strip that says why it should not be read."""
         service.check_target(target)
         service.check_layer(layer)
         result = service.results.get(id)
@@ -89,9 +90,33 @@ def prediction_routes(service: Service) -> APIRouter:
 
         def draw() -> bytes:
             heat = films.heat_map(service.predictor, result, label, layer)
-            return films.heat_png(heat, title) if kind == "heat" else films.overlay_png(film, heat, opacity, title)
+            if kind == "heat":
+                return films.heat_png(heat, title)
+            doubts = films.judged_map(service.predictor, result, label, layer).doubts
+            return films.overlay_png(film, heat, opacity, title, doubts)
 
         return Response(await service.artist.draw(draw), media_type="image/png")
+
+    @router.get(
+        "/{id}/flag",
+        response_model=MapTold,
+        responses=problems(404, 409, 410, 421, 422, 503),
+        summary="Should that map be read?",
+    )
+    async def flag(
+        id: str,
+        target: Target = None,
+        layer: Annotated[str, Query(description="one of the model's `layers`, or `deepest`")] = DEEPEST,
+    ) -> JSONResponse:
+        """What speaks against reading the map that `cam` gives for the same class and layer; measured when it is asked
+        for."""
+        service.check_target(target)
+        service.check_layer(layer)
+        result = service.results.get(id)
+        _film(result)
+        label = _explained(service, result, target)
+        told = await service.artist.draw(lambda: films.judged_map(service.predictor, result, label, layer))
+        return JSONResponse(told.to_dict())
 
     @router.get(
         "/{id}/pdf",
@@ -100,7 +125,8 @@ def prediction_routes(service: Service) -> APIRouter:
         summary="One page to read",
     )
     async def pdf(id: str, target: Target = None) -> Response:
-        """Film, overlay, probabilities, prediction set, reason, warnings, what was measured. No name of anybody."""
+        """Film, overlay and whether to read it, probabilities, prediction set, reason, warnings, what was measured. No
+        name of anybody."""
         service.check_target(target)
         result = service.results.get(id)
         _film(result)
@@ -127,7 +153,12 @@ def prediction_routes(service: Service) -> APIRouter:
 
 
 def _row(service: Service, result: Result) -> dict[str, Any]:
-    return result.to_dict(maps=bool(service.layers))
+    row = result.to_dict(maps=bool(service.layers))
+    if service.layers and result.prediction.probabilities is not None:
+        label = result.target or str(result.prediction.likeliest)
+        told = result.judged.get((label, service.layers[0]))
+        row["heat_map"] = None if told is None else told.to_dict()
+    return row
 
 
 def _film(result: Result) -> Any:

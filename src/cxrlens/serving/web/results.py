@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrlens.serving.prediction import Prediction
+from cxrlens.serving.prediction import JudgedMap, Prediction
 from cxrlens.serving.web.options import Keep
 from cxrlens.serving.web.problems import Problem
 
@@ -30,6 +30,7 @@ class Result:
         source: the uploaded DICOM file, for objects that refer to it; ``None`` for other files.
         target: the class that was asked for; ``None`` for the likeliest one.
         maps: (K, h, w) float32 of every class by the graph's output, once somebody asked.
+        judged: what is said of the maps that somebody asked for, by class and layer.
         born: when, of the store's clock.
         id: unguessable.
     """
@@ -39,6 +40,7 @@ class Result:
     source: bytes | None = field(default=None, repr=False)
     target: str | None = None
     maps: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    judged: dict[tuple[str, str], JudgedMap] = field(default_factory=dict, repr=False)
     born: float = 0.0
     id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 
