@@ -8,8 +8,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 from cxrlens.cores import usable_cores
-from cxrlens.errors import CxrlensError, OptionError, UnreadableImageError
+from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.radiograph import Radiograph
+from cxrlens.serving.apart import not_judged, or_apart
 from cxrlens.serving.dicom.results import KINDS
 from cxrlens.serving.node.making import HelperDiedError, Here, Making
 from cxrlens.serving.node.queue import Queue
@@ -143,14 +144,13 @@ class Judge:
             return "its file is gone from the queue folder"
 
     def _judge(self, films: Sequence[Radiograph]) -> list[Prediction]:
-        """Together; one by one where that fails, so that no image fails for another one."""
-        try:
-            return self._predictor.judge(films, cam=not self._predictor.network.no_maps)
-        except Exception as error:  # noqa: BLE001 # whatever a network raises for a picture that nobody foresaw
-            if len(films) > 1:
-                return [answer for film in films for answer in self._judge([film])]
-            fault = f"cannot be judged ({type(error).__name__})"
-            return [self._predictor.unreadable(str(_UNNAMED), UnreadableImageError(_UNNAMED, fault, "look at it"))]
+        def judged(some: Sequence[Radiograph]) -> list[Prediction]:
+            return self._predictor.judge(some, cam=not self._predictor.network.no_maps)
+
+        def failed(_: Radiograph, error: Exception) -> Prediction:
+            return self._predictor.unreadable(str(_UNNAMED), not_judged(_UNNAMED, error))
+
+        return or_apart(judged, films, failed)
 
     def _objects(self, source: bytes, prediction: Prediction, film: Radiograph | None) -> list[bytes] | str | None:
         try:

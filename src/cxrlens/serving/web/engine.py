@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrlens.cores import usable_cores
-from cxrlens.errors import CxrlensError, UnreadableImageError
+from cxrlens.errors import CxrlensError
 from cxrlens.radiograph import Radiograph
+from cxrlens.serving.apart import not_judged, or_apart
 from cxrlens.serving.prediction import Prediction
 from cxrlens.serving.predictor import Predictor
 from cxrlens.serving.web.films import kept_film
@@ -206,22 +207,22 @@ class Engine:
         return batch
 
     def _judged(self, jobs: Sequence[Job]) -> list[Judged | Problem]:
-        """Together, or one by one where that fails: one film must not take the others' answers with it."""
-        films = [job.radiograph for job in jobs if job.radiograph is not None]
-        try:
-            pairs = self.predictor.judge_with_films(films)
-        except Exception as error:  # noqa: BLE001
-            if len(jobs) > 1:
-                return [answer for job in jobs for answer in self._judged([job])]
-            if isinstance(error, MemoryError):
-                return [Judged(self.predictor.unreadable(jobs[0].name, _no_room(jobs[0].name)))]
-            self.metrics.faults.inc()
-            return [unforeseen(error, "judging")]
+        """Together, or one by one where that fails."""
+        return or_apart(self._judged_together, jobs, self._failed)
+
+    def _judged_together(self, jobs: Sequence[Job]) -> list[Judged | Problem]:
+        pairs = self.predictor.judge_with_films([job.radiograph for job in jobs if job.radiograph is not None])
         answers: list[Judged | Problem] = []
         for job, (prediction, judged) in zip(jobs, pairs, strict=True):
             film = job.film if judged is job.radiograph else kept_film(judged.pixels)
             answers.append(Judged(prediction, film, judged.file_format == "DICOM"))
         return answers
+
+    def _failed(self, job: Job, error: Exception) -> Judged | Problem:
+        if isinstance(error, MemoryError):
+            return Judged(self.predictor.unreadable(job.name, not_judged(job.name, error)))
+        self.metrics.faults.inc()
+        return unforeseen(error, "judging")
 
     def _answer(self, answers: Sequence[tuple[Job, Judged | Problem | None]]) -> None:
         self._loop.call_soon_threadsafe(self._tell, answers)
@@ -234,7 +235,3 @@ class Engine:
                 self._done.append(now)
             if answer is not None and not job.answer.done():
                 job.answer.set_result(answer)
-
-
-def _no_room(name: str) -> UnreadableImageError:
-    return UnreadableImageError(name, "does not fit into memory", "shrink it")
