@@ -11,36 +11,12 @@ pytest.importorskip("fastapi", reason="the web framework is not installed (the e
 
 from playwright.sync_api import expect
 
-from page_actions import canvas, heat_ready, judged
+from page_actions import canvas, heat_ready, judged, poor
 
 pytest_plugins = ["page_fixtures"]
 
 CONTROLS = {"button", "textbox", "searchbox", "slider", "spinbutton", "combobox", "radio", "checkbox", "link", "image",
             "dialog", "grid", "group", "radiogroup", "progressbar", "region"}  # fmt: skip
-
-CONTRASTS = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => [r, g, b].map((v) => linear(v / 255))
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const ground = (element) => { for (let e = element; e; e = e.parentElement) {
-    const colour = rgba(getComputedStyle(e).backgroundColor); if (colour[3] > 220) return colour; }
-    return [255, 255, 255]; };
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !element.checkVisibility({ visibilityProperty: true })) continue;
-    if (element.closest("[disabled], .visually-hidden, option")) continue;
-    if (document.querySelector("dialog[open]") && !element.closest("dialog[open]")) continue;
-    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(ground(element))];
-    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    found.push([Math.round(ratio * 100) / 100, walker.currentNode.data.trim().slice(0, 40)]);
-  }
-  return found;
-}"""
 
 
 def nameless(page) -> list[str]:
@@ -53,13 +29,6 @@ def nameless(page) -> list[str]:
             found.append(f"{role} {node.get('nodeId')}")
     assert len(tree) > 20
     return found
-
-
-def poor(page) -> list[tuple[float, str]]:
-    """Texts below WCAG's 4.5 to 1 (1.4.3, level AA)."""
-    found = page.evaluate(CONTRASTS)
-    assert len(found) > 5
-    return [(ratio, text) for ratio, text in found if ratio < 4.5]
 
 
 def test_the_keyboard_alone_is_enough(open_page, films):

@@ -139,6 +139,11 @@ export async function cam(id, { target, layer, kind, opacity }, signal) {
   return (await call(`v1/predictions/${id}/cam?${query}`, { signal })).blob();
 }
 
+/** What speaks against reading that heat: `flagged`, `reasons`, `measures`, `unchecked`. */
+export async function flag(id, { target, layer }, signal) {
+  return (await call(`v1/predictions/${id}/flag?${new URLSearchParams({ target, layer })}`, { signal })).json();
+}
+
 /** The PDF or the DICOM objects of a result. */
 export const paper = async (id, kind, query = {}) => (await call(`v1/predictions/${id}/${kind}?${new URLSearchParams(query)}`)).blob();
 

@@ -7,6 +7,7 @@ import { asCsv, asJsonLines, record, save, stem } from "./downloads.js";
 import { joinDrops } from "./drop.js";
 import { byId } from "./element.js";
 import { Filters } from "./filters.js";
+import { flagWords } from "./flag.js";
 import { joinHands } from "./hands.js";
 import { drawLegend } from "./heat.js";
 import { Items } from "./items.js";
@@ -126,6 +127,7 @@ function describeFilm() {
     const parts = film
       ? [`${items.current?.name ?? "Film"}, ${film.columns} by ${film.rows} pixels`,
         heat && look.heatShown ? `heat-map for ${heat.target} at ${Math.round(look.opacity * 100)} %` : "no heat-map",
+        heat && look.heatShown ? flagWords(heat.told) : "",
         `window ${Math.round(look.width)}, level ${Math.round(look.level)}`, look.inverted ? "inverted" : "",
         `zoom ${Math.round(where.zoom * 100)} %`]
       : ["No film"];

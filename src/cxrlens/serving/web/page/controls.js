@@ -2,6 +2,7 @@
 
 import { byId, el } from "./element.js";
 import { PRESETS, presetWindow } from "./film.js";
+import { showFlag } from "./flag.js";
 
 const STEP = 1.25; // of one press of a zoom button
 
@@ -97,6 +98,7 @@ export class Controls {
     }
     for (const id of ["zoom-in", "zoom-out", "fit", "invert", "reset", "preset"]) byId(id).disabled = !film;
     byId("heat").disabled = !heat;
+    showFlag(heat?.told ?? null, look.heatShown && look.opacity > 0);
     byId("heat").setAttribute("aria-pressed", String(Boolean(heat) && look.heatShown));
     byId("invert").setAttribute("aria-pressed", String(look.inverted));
     byId("zoom").textContent = film ? `${Math.round(viewer.place.zoom * 100)} %` : "–";

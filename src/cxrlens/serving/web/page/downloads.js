@@ -47,14 +47,20 @@ export function asJsonLines(items) {
 export function asCsv(items, model) {
   const { classes, measured_on: measured, notice } = model;
   const head = ["image", "status", "label", ...classes.map((name) => `p_${name}`), "prediction_set", "reason",
-    "warnings", "gate", "cam", "model", "hash", "measured_on", "notice"];
+    "warnings", "gate", "cam", "map_flagged", "map_reasons", "risk", "model", "hash", "measured_on", "notice"];
   const rows = judged(items).map((item) => {
     const p = item.prediction ?? {};
     const shares = classes.map((name) => p.probabilities?.[name]?.toFixed(6) ?? "");
     return [item.name, item.kind, p.label ?? "", ...shares, (p.prediction_set ?? []).join(";"), p.reason ?? item.fault,
-      (p.warnings ?? []).join(";"), p.gate?.status ?? "", "", model.name, model.hash, measured, notice];
+      (p.warnings ?? []).join(";"), p.gate?.status ?? "", "", ...mapCells(p.heat_map), p.risk?.share.toFixed(6) ?? "",
+      model.name, model.hash, measured, notice];
   });
   return [head, ...rows].map((cells) => `${cells.map(cell).join(",")}\n`).join("");
+}
+
+/** Of the map that was looked at last; blank where none was. */
+function mapCells(told) {
+  return told ? [told.flagged ? "yes" : "no", Object.values(told.reasons).join(";")] : ["", ""];
 }
 
 const judged = (items) => items.filter((item) => item.state === "done" || item.state === "failed");

@@ -1,8 +1,9 @@
 // From the row that is chosen to the film and the heat that are seen.
 
-import { cam, pixels, Problem } from "./api.js";
+import { cam, flag, pixels, Problem } from "./api.js";
 import { byId, el } from "./element.js";
 import { Film } from "./film.js";
+import { checkedWords } from "./flag.js";
 import { heatPicture } from "./heat.js";
 import { sentence } from "./words.js";
 
@@ -64,6 +65,7 @@ export class Loading {
     const maps = Boolean(prediction?.cam);
     for (const id of ["target", "layer"]) byId(id).disabled = !maps;
     byId("heat-note").textContent = this.heatNote(item);
+    byId("heat-checked").textContent = "";
     this.say(this.filmNote(item));
     if (!prediction?.id || prediction.status === "error") {
       byId("film-busy").hidden = true;
@@ -100,6 +102,8 @@ export class Loading {
       byId("heat-note").textContent = heat.top
         ? `What moved the network towards ${heat.target}, in the ${layerWords(wanted.layer)}; not an outline of a finding.`
         : `Nothing in this film speaks for ${heat.target}: the map is empty.`;
+      byId("heat-checked").textContent = checkedWords(heat.told);
+      item.prediction.heat_map = heat.told; // goes along where the answer is saved
     } catch (error) {
       if (signal.aborted) return;
       if (error.gone) this.failed(item, error);
@@ -124,7 +128,12 @@ export class Loading {
   async heatOf(id, { target, layer }, entry, signal) {
     const key = `${target}\n${layer}`;
     if (!entry.heats.has(key)) {
-      entry.heats.set(key, await heatPicture(await cam(id, { target, layer, kind: "heat" }, signal)));
+      // Together, so that no map is seen without its flag.
+      const [png, told] = await Promise.all([
+        cam(id, { target, layer, kind: "heat" }, signal),
+        flag(id, { target, layer }, signal).catch(unlessGone),
+      ]);
+      entry.heats.set(key, { ...(await heatPicture(png)), told });
     }
     return { ...entry.heats.get(key), target };
   }
@@ -155,6 +164,12 @@ export class Loading {
     byId("film-note").hidden = !text;
     byId("film-note").textContent = text;
   }
+}
+
+/** A map that could not be checked is shown, and that is said. */
+function unlessGone(error) {
+  if (error instanceof Problem && !error.gone) return null;
+  throw error;
 }
 
 /** Exports that name no layers have the deepest one alone. */

@@ -30,6 +30,7 @@ function head(item) {
   switch (item.kind) {
     case "answered":
       parts.push(says("Answered"), title(item.prediction.label, percent(item.prediction.probabilities[item.prediction.label])));
+      if (item.prediction.risk) parts.push(...risk(item.prediction.risk));
       break;
     case "not sure":
       parts.push(says("No answer"), title("Not sure"), el("p", { class: "reason", text: sentence(item.prediction.reason) }));
@@ -44,6 +45,15 @@ function head(item) {
       parts.push(says(item.kind === "waiting" ? "Waiting" : "Being judged"), title("…"));
   }
   return el("div", { class: "answer" }, ...parts);
+}
+
+/** How often answers as sure as this were wrong, and where that was measured. */
+function risk(told) {
+  return [
+    el("p", { class: "risk" }, el("strong", { text: `${percent(told.share)} wrong` }),
+      ` (95 % interval ${percent(told.low)} to ${percent(told.high)}) among answers about as sure as this or surer`),
+    el("p", { class: "quiet", text: sentence(told.sentence) }),
+  ];
 }
 
 function refusal(prediction) {
