@@ -73,7 +73,8 @@ def test_a_command_that_cannot_write_says_so_in_one_line(
     code, _, said = told(command, known, monkeypatch, capfd)
     assert code == 2, said
     assert len(said) == 1, said
-    assert said[0].startswith("error: /")
+    assert said[0].startswith("error: ")
+    assert str(nowhere) in said[0] or str(nowhere.parent) in said[0]
     assert "cannot be" in said[0]
     assert said[0].count("; ") == 1, "thing and fault, then the remedy"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrlens.errors import OptionError
+from cxrlens.errors import OptionError, WriteError
 from cxrlens.folders import check_writable
 from cxrlens.progress import Progress, quiet, rich_progress
 from cxrlens.serving.dicom import check_folder
@@ -72,9 +72,9 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
         raise OptionError(f"--format {request.format}", "is not known", f"use one of {', '.join(FORMATS)}")
     if request.dicom is not None:
         check_folder(request.dicom)
-    for folder in (request.cam, request.dicom):
+    for option, folder in (("--cam", request.cam), ("--dicom", request.dicom)):
         if folder is not None:
-            check_writable(folder)
+            _check_option(option, folder)
     paths, problems = find_images(request.images)
     folder, ready = find_model(request.model)
     if not ready:
@@ -101,6 +101,13 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter's own last flush would complain
         return 1
     return PASSED_OVER if failed else 0
+
+
+def _check_option(option: str, folder: Path) -> None:
+    try:
+        check_writable(folder)
+    except WriteError as error:
+        raise OptionError(f"{option} {folder}", error.fault, error.remedy) from error
 
 
 def _progress(images: int) -> Progress:
