@@ -2,11 +2,13 @@
 
     python benchmarks/audit_plants.py --out runs/plants                          # every plant, every part
     python benchmarks/audit_plants.py --out runs/plants --cheap --seeds 0 1 2 3  # the parts that need no network
+    python benchmarks/audit_plants.py --out runs/plants --parts places --variants clean corner-marker --seeds 0 1 2 3
 
 For a clean phantom, for each plant in it, and for all plants together: make, curate, split (and spoil the split where
 the plant asks for it), train a small network, evaluate, audit; then print which part says what. A phantom that breaks
-its split is curated with ``--keep duplicate``, as by somebody who was told of the copies and kept them. Everything that
-was said is in ``OUT/said.json``.
+its split is curated with ``--keep duplicate``, as by somebody who was told of the copies and kept them. ``places`` is
+what the part ``shortcuts`` asks of single places, run alone and without a network. Everything that was said is in
+``OUT/said.json``.
 """
 
 from __future__ import annotations
@@ -24,29 +26,33 @@ from rich.console import Console
 from cxrlens import chain
 from cxrlens.audit.audit import PARTS, SHOWN, audit
 from cxrlens.audit.case import AuditOptions, Case
+from cxrlens.audit.shortcuts_places import by_place
 from cxrlens.audit.verdict import PartResult, gravest
+from cxrlens.batches import pack
 from cxrlens.folders import DatasetFolder, RunFolder, write_json
 from cxrlens.manifest import write_manifest
-from cxrlens.sources.phantom import PLANTS, PhantomOptions, spoil_split, write_phantom
+from cxrlens.preprocessing import Preprocessing
+from cxrlens.sources.phantom import PLANTS, PhantomOptions, plants, spoil_split, write_phantom
 from cxrlens.sources.phantom.plants import CLASS_JPEG, COPIES_ACROSS, CORNER_MARKER, SOURCE_CONTRAST, SPLIT_PATIENT
 from cxrlens.split import SplitOptions
 
 CLEAN, ALL = "clean", "all"
 VARIANTS: dict[str, tuple[str, ...]] = {CLEAN: (), **{plant: (plant,) for plant in PLANTS}, ALL: PLANTS}
-CHEAP = ("leakage", "association")
-"""Parts that look at files and splits alone."""
+PLACES = "places"
+CHEAP = ("leakage", "association", PLACES)
+"""Parts that look at files and splits alone, and the search by place, which trains nothing."""
 
 EXPECTED = {
-    CORNER_MARKER: ("shortcuts",),
+    CORNER_MARKER: ("shortcuts", PLACES),
     SOURCE_CONTRAST: ("association",),
     SPLIT_PATIENT: ("leakage",),
     CLASS_JPEG: ("association",),
     COPIES_ACROSS: ("leakage",),
-    ALL: ("leakage", "association", "shortcuts"),
+    ALL: ("leakage", "association", "shortcuts", PLACES),
 }
 """The parts whose business each plant is; others may say something too."""
 
-MUST_PASS = ("leakage", "association", "shortcuts")
+MUST_PASS = ("leakage", "association", "shortcuts", PLACES)
 """On a clean phantom."""
 
 
@@ -64,10 +70,10 @@ class Sizes:
 def make(out: Path, plants: tuple[str, ...], seed: int, sizes: Sizes) -> DatasetFolder:
     """Phantom, curation and split, with the split spoilt where a plant asks for it."""
     options = PhantomOptions(images=sizes.images, seed=seed, size=sizes.pixels, workers=1, clean=True, plants=plants)
-    phantom = write_phantom(out / "phantom", options)
     dataset = DatasetFolder(out / "dataset")
     if dataset.split_path.is_file():
         return dataset
+    phantom = write_phantom(out / "phantom", options)
     silent = Console(quiet=True)
     breaks = bool({SPLIT_PATIENT, COPIES_ACROSS} & set(plants))
     request = chain.CurateRequest(keep=("duplicate",) if breaks else ())
@@ -78,12 +84,22 @@ def make(out: Path, plants: tuple[str, ...], seed: int, sizes: Sizes) -> Dataset
     return dataset
 
 
-def cheap(out: Path, dataset: DatasetFolder, seed: int) -> dict[str, PartResult]:
+def cheap(out: Path, dataset: DatasetFolder, seed: int, side: int, only: Sequence[str]) -> dict[str, PartResult]:
     """The parts that need no network, on a run folder that names its dataset and nothing else."""
     run = RunFolder(out / "no-network")
     write_json(run.config_path, {"format": 1, "dataset": str(dataset.root)})
     case = Case(run, AuditOptions(seed=seed))
-    return {part.name: part(case) for part in PARTS if part.name in CHEAP}
+    done = {part.name: part(case) for part in PARTS if part.name in only}
+    if PLACES in only:
+        packed = pack(case.manifest, Preprocessing(size=side, tone="equalise"), dataset.packed_folder)
+        began = time.perf_counter()
+        done[PLACES] = by_place(case, packed)
+        print(
+            f"    places: {time.perf_counter() - began:.1f} s, the lungs with it where they were not kept", flush=True
+        )
+        for verdict in done[PLACES].verdicts:
+            print(f"    {verdict.status}: {verdict.sentence}", flush=True)
+    return done
 
 
 def whole(out: Path, dataset: DatasetFolder, seed: int, sizes: Sizes, only: Sequence[str]) -> dict[str, PartResult]:
@@ -125,20 +141,30 @@ def main() -> None:
     parser.add_argument("--audit-epochs", type=int, default=20, help="of the audit's own small networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    parser.add_argument("--parts", nargs="+", choices=list(SHOWN), default=[])
+    parser.add_argument("--parts", nargs="+", choices=[*SHOWN, PLACES], default=[])
     parser.add_argument("--cheap", action="store_true", help="only the parts that need no network")
+    parser.add_argument("--share", type=float, default=plants.MARKED_SHARE, help="of the class that has the marker")
     given = parser.parse_args()
+    if given.cheap or PLACES in given.parts:
+        given.cheap, shown = True, tuple(given.parts) or CHEAP
+        if not set(shown) <= set(CHEAP):
+            parser.error(f"only {', '.join(CHEAP)} need no network: ask for the other parts without 'places'")
+    else:
+        shown = tuple(given.parts) or SHOWN
+    marked, plants.MARKED_SHARE = f"-{given.share:g}" if given.share != plants.MARKED_SHARE else "", given.share
     sizes = Sizes(given.images, given.pixels, given.side, given.epochs, given.audit_epochs)
-    shown = CHEAP if given.cheap else tuple(given.parts) or SHOWN
     said: dict[str, dict[str, object]] = {}
     lines: list[str] = []
     began = time.perf_counter()
     for seed in given.seeds:
         for name in given.variants:
-            out = given.out / f"{name}-{given.images}-{seed}"
+            out = given.out / f"{name}-{given.images}-{seed}{marked}"
             print(f"{name}, seed {seed} ({time.perf_counter() - began:.0f} s)", flush=True)
             dataset = make(out, VARIANTS[name], seed, sizes)
-            parts = cheap(out, dataset, seed) if given.cheap else whole(out, dataset, seed, sizes, given.parts)
+            if given.cheap:
+                parts = cheap(out, dataset, seed, given.side, shown)
+            else:
+                parts = whole(out, dataset, seed, sizes, given.parts)
             cells = [gravest(parts[part].verdicts) if part in parts else "–" for part in shown]
             lines.append(f"| {name} | {seed} | {' | '.join(cells)} | {judged(name, parts)} |")
             said[f"{name}-{seed}"] = {part: result.to_dict() for part, result in parts.items()}

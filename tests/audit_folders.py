@@ -56,6 +56,11 @@ def leave_one_out_part() -> PartResult:
     return PartResult(verdicts, figures, (Drawing("leave_one_out.png", "Mean recall on each source left out."),))
 
 
+def place(value: float, row: int, column: int, statistic: str) -> dict[str, Any]:
+    where = {"row": row, "column": column, "statistic": statistic, "more": statistic == "bright"}
+    return {"auroc": interval(value, 0.02), "elsewhere": 0.25, "seen": 1.0, "n": 60, "map": [0.9], **where}
+
+
 def shortcuts_part() -> PartResult:
     figures = {
         "chance": 0.25,
@@ -65,6 +70,14 @@ def shortcuts_part() -> PartResult:
             "thumbnail": {"balanced_accuracy": interval(0.7), "above_chance_share": 0.82},
         },
         "by_testing": {"no_markers": {"balanced_accuracy": interval(0.78), "minus_full": interval(-0.02)}},
+        "by_place": {
+            "places": 90,
+            "size": 64,
+            "overall": {"COVID-19": place(0.97, 15, 0, "bright")},
+            "within_source": {},
+            "by_source": {HOSTILE_SOURCE: {"Normal": place(0.71, 1, 14, "fine")}},
+            "cells": [[15, 0]],
+        },
     }
     sentence = "A network that sees the border only reaches 0.61, where chance is 0.25."
     return PartResult((Verdict("Can the class be named without the lungs?", "warn", sentence),), figures)

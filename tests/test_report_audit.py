@@ -107,6 +107,9 @@ def test_evidence_of_each_part_is_there_in_figures(page: Page) -> None:
     assert "Border only 0.610 0.560 to 0.660 65 %" in text
     assert "No markers 0.780 0.730 to 0.830 −0.020 −0.070 to 0.030" in text
     assert "From the trained network's features 0.880 0.830 to 0.930" in text
+    assert "90 places were looked at, at 64 pixels" in text
+    assert "COVID-19 all images lower left corner more small bright things 0.970 0.950 to 0.990 25 %" in text
+    assert f"Normal the source {HOSTILE_SOURCE} upper right corner less fine detail 0.710 0.690 to 0.730 25 %" in text
     assert "Source 0.710" in text  # what the files give away, by the generic tables
     assert [path for path in page.all("details") if str(path.get("id", "")).startswith("audit-")]
 

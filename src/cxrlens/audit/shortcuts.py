@@ -1,7 +1,8 @@
 """Shortcuts: can the class be told without looking at the lungs, and does the trained model do so?
 
-Two questions that are often mixed up. *By retraining*: a small network that sees only the border (or all but the lungs)
-learns what there is to learn there; where it beats chance, the collection gives the class away outside the lungs.
+Three questions that are often mixed up. *By retraining*: a small network that sees only the border (or all but the
+lungs) learns what there is to learn there; where it beats chance, the collection gives the class away outside them.
+*By place*: which small place gives it away, that a network may need more images to find (:mod:`shortcuts_places`).
 *By testing*: the trained model meets images without lungs, borders or markers, which it never saw in training; what it
 then loses or keeps tells what it leans on, and an odd picture may confuse it besides (Maguolo and Nanni 2021,
 Information Fusion 76; DeGrave et al. 2021, Nature Machine Intelligence 3; Jain et al. 2022, ICLR, on missingness).
@@ -21,6 +22,7 @@ from cxrlens.audit.lungs_of_dataset import LungMasks, lungs_of_dataset
 from cxrlens.audit.recall import CHANCE, Recall, difference, recall_of, skill
 from cxrlens.audit.retraining import Job, Pixels, altered, pack_for, probe, retrain_all
 from cxrlens.audit.shortcuts_figure import draw_examples, draw_shortcuts
+from cxrlens.audit.shortcuts_places import by_place
 from cxrlens.audit.shortcuts_verdicts import OUTSIDE, verdicts
 from cxrlens.audit.verdict import Drawing, PartResult, unanswered
 from cxrlens.evaluation import style
@@ -34,7 +36,17 @@ TESTED = ("none", "lungs-out", "only-lungs", "border-out", "markers-out")
 
 
 def shortcuts(case: Case) -> PartResult:
-    """Retrain on what is left without the lungs, and test the trained model without lungs, borders and markers."""
+    """Retrain on what is left without the lungs, test the trained model on it, and look for the place that tells."""
+    networks, places = _by_networks(case), by_place(case, case.packed, lungs_of_dataset(case, case.packed))
+    first, rest = networks.verdicts[:1], networks.verdicts[1:]
+    return PartResult(
+        (*first, *places.verdicts, *rest),
+        {**networks.figures, "by_place": places.figures},
+        (*networks.drawings[:1], *places.drawings, *networks.drawings[1:]),
+    )
+
+
+def _by_networks(case: Case) -> PartResult:
     test = case.rows[case.rows["split"] == "test"]
     missing = [c for c in CLASSES if (case.rows["label"] == c).any() and not (test["label"] == c).any()]
     if len(test) < FEWEST or missing:

@@ -19,8 +19,9 @@ HOW_ASKED: dict[str, str] = {
     "association": "Everything about a file but its picture (source, size, bit depth, format, tint, border) is "
     "compared with the class; then a classifier is trained that sees nothing else.",
     "shortcuts": "The same small network is trained on pictures that lack the lungs, or fine detail, or all shape. "
-    "What it still gets right needs no sight of the disease. Apart from that, the finished network is shown altered "
-    "pictures.",
+    "What it still gets right needs no sight of the disease. Small places around the lungs are also compared one by "
+    "one, without a network: a marker that a class has shows there. Apart from that, the finished network is shown "
+    "altered pictures.",
     "source_features": "A linear classifier looks at the network's own features and names the source. The better it "
     "does, the more of the source the network carries with it.",
     "suspects": "Networks that never saw an image say what they would call it. Where they contradict its label with "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cxrlens.audit.places_verdicts import what, where
 from cxrlens.report.audit_record import LEAVE_ONE_OUT
 from cxrlens.report.audit_tables import Cell, Row, Table, cell, table, tables_of, words
 from cxrlens.report.figures import parse
@@ -57,8 +58,30 @@ def _shortcuts(figures: Mapping[str, Any]) -> list[Table]:
         tables.append(
             table(caption, ("What", "Value"), [Row("Images in which lungs were found", (percent(found.value),))])
         )
-    used = {"chance", "full", "by_retraining", "by_testing", "tested_full", "lungs_found", *_SETTINGS}
+    tables += _places(_mapping(figures.get("by_place")))
+    used = {"chance", "full", "by_retraining", "by_testing", "tested_full", "lungs_found", "by_place", *_SETTINGS}
     return tables + tables_of({key: value for key, value in figures.items() if key not in used}, "Further figures")
+
+
+def _places(found: Figures) -> list[Table]:
+    """The best place of each class, over all images and among those of one source; nothing where it was not asked."""
+    among = {"all images": found.get("overall"), "images of one source": found.get("within_source")}
+    among |= {f"the source {source}": of for source, of in _block(found.get("by_source")).items()}
+    rows = []
+    for words_of, entries in among.items():
+        for label, of in _block(entries).items():
+            elsewhere = parse(of.get("elsewhere"))
+            place = where(int(of.get("row", 0)), int(of.get("column", 0))).removeprefix("the ")
+            cells = (words_of, place, what(of), cell(of.get("auroc")), percent(elsewhere.value) if elsewhere else "–")
+            rows.append(Row(label, cells))
+    caption = (
+        "The small place outside the lungs that tells each class best, chosen on four fifths of the patients and "
+        f"measured on the others, in turn. {found.get('places', 'All')} places were looked at, at "
+        f"{found.get('size', 'the run’s')} pixels; chance is 0.50. “Elsewhere” is the share of other places that tell "
+        "at least half as much: small for a mark, large for a look of the whole picture."
+    )
+    columns = ("Class", "Among", "Place", "It has there", "AUROC", "Elsewhere")
+    return [table(caption, columns, rows)] if rows else []
 
 
 def _source_features(figures: Mapping[str, Any]) -> list[Table]:
