@@ -1,10 +1,27 @@
 """The steps as a user gives them: a function for each command, and the whole chain is those functions in a row."""
 
-from cxrlens.chain.collecting import PhantomRequest, fetch_set, phantom
-from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset
-from cxrlens.chain.listing import list_models, list_sources
-from cxrlens.chain.network import ExplainRequest, TrainRequest, evaluate_run, explain_run, train_run, write_report
-from cxrlens.chain.whole import DemoRequest, WholeRequest, demo, run
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from cxrlens.chain.collecting import PhantomRequest, fetch_set, phantom
+    from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset
+    from cxrlens.chain.listing import list_models, list_sources
+    from cxrlens.chain.network import ExplainRequest, TrainRequest, evaluate_run, explain_run, train_run, write_report
+    from cxrlens.chain.whole import DemoRequest, WholeRequest, demo, run
+
+# Loaded when first used: no command waits for the libraries of another one.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "collecting": ["PhantomRequest", "fetch_set", "phantom"],
+        "dataset": ["CurateRequest", "curate_collections", "split_dataset"],
+        "listing": ["list_models", "list_sources"],
+        "network": ["ExplainRequest", "TrainRequest", "evaluate_run", "explain_run", "train_run", "write_report"],
+        "whole": ["DemoRequest", "WholeRequest", "demo", "run"],
+    },
+)
 
 __all__ = [
     "CurateRequest",
