@@ -7,8 +7,11 @@ import lazy_loader
 if TYPE_CHECKING:
     from cxrlens.chain.collecting import PhantomRequest, fetch_set, phantom
     from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset
+    from cxrlens.chain.evaluating import evaluate_run
+    from cxrlens.chain.explaining import ExplainRequest, explain_run
     from cxrlens.chain.listing import list_models, list_sources
-    from cxrlens.chain.network import ExplainRequest, TrainRequest, evaluate_run, explain_run, train_run, write_report
+    from cxrlens.chain.reporting import write_report
+    from cxrlens.chain.training import TrainRequest, train_run
     from cxrlens.chain.whole import DemoRequest, WholeRequest, demo, run
 
 # Loaded when first used: no command waits for the libraries of another one.
@@ -18,7 +21,10 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "collecting": ["PhantomRequest", "fetch_set", "phantom"],
         "dataset": ["CurateRequest", "curate_collections", "split_dataset"],
         "listing": ["list_models", "list_sources"],
-        "network": ["ExplainRequest", "TrainRequest", "evaluate_run", "explain_run", "train_run", "write_report"],
+        "evaluating": ["evaluate_run"],
+        "explaining": ["ExplainRequest", "explain_run"],
+        "reporting": ["write_report"],
+        "training": ["TrainRequest", "train_run"],
         "whole": ["DemoRequest", "WholeRequest", "demo", "run"],
     },
 )

@@ -12,7 +12,7 @@ from rich.markup import escape
 from cxrlens import RESEARCH_ONLY, SYNTHETIC_NOTE
 from cxrlens.audit.audit import Audited, audit, verdicts_of
 from cxrlens.audit.case import AuditOptions
-from cxrlens.chain.network import write_report
+from cxrlens.chain.reporting import write_report
 from cxrlens.chain.saying import passed_over, shown
 from cxrlens.folders import RunFolder, check_writable
 from cxrlens.progress import rich_progress

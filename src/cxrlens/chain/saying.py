@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from cxrlens.errors import CxrlensError, printable
+from cxrlens.errors import CxrlensError, RunError, printable
 
 _SHOWN = 8
 
@@ -27,6 +27,11 @@ def passed_over(problems: Sequence[CxrlensError]) -> int:
     if len(problems) > _SHOWN:
         errors.print(f"[yellow]passed over:[/] and {len(problems) - _SHOWN} more")
     return len(problems)
+
+
+def as_problems(step: str, record: Mapping[str, Any]) -> list[CxrlensError]:
+    """What a step passed over, from the record that it left."""
+    return [RunError(step, str(line), "the rest was done") for line in record.get("problems", [])]
 
 
 def spoken(interval: dict[str, Any]) -> str:

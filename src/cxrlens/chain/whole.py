@@ -12,8 +12,11 @@ from cxrlens.audit.case import AuditOptions
 from cxrlens.chain.auditing import audit_run
 from cxrlens.chain.collecting import PhantomRequest, phantom
 from cxrlens.chain.dataset import CurateRequest, curate_collections, split_dataset
-from cxrlens.chain.network import ExplainRequest, TrainRequest, evaluate_run, explain_run, train_run, write_report
+from cxrlens.chain.evaluating import evaluate_run
+from cxrlens.chain.explaining import ExplainRequest, explain_run
+from cxrlens.chain.reporting import write_report
 from cxrlens.chain.saying import shown
+from cxrlens.chain.training import TrainRequest, train_run
 from cxrlens.folders import DatasetFolder, RunFolder
 from cxrlens.split import SplitOptions
 
