@@ -33,7 +33,7 @@ def test_what_names_the_class_is_found_where_it_is(
     clue: str, outside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "lungs_of_dataset", middle_as_lungs)
-    case = make_case(tmp_path, clue, per_cell=24, epochs=8)
+    case = make_case(tmp_path, clue, per_cell=24, sources=2, epochs=7)
     result = shortcuts(case)
     answers = {v.question: v for v in result.verdicts}
     told, leans = answers[OUTSIDE], answers[LEANS]
