@@ -28,7 +28,7 @@ debian: ## Debian packages that some tests need (an archive, a browser, DICOM to
 	@sh tests/debian_packages.sh
 
 test: $(VENV)/.dev debian ## run the tests (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -51,6 +51,17 @@ def copied(exported: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audit's toy networks are trained here: other processes take longer to start than the toys take to learn.
+
+    ``test_audit_retraining.py`` does without it.
+    """
+    from cxrlens.audit import retraining
+
+    monkeypatch.setattr(retraining, "usable_cores", lambda: 1)
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """Sums of floats depend on the number of threads."""
     import torch

@@ -151,6 +151,7 @@ def test_one_source_alone_cannot_answer(tmp_path: Path):
     assert "only source" in verdict.sentence
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("clue", "status"), [("inside", "pass"), ("source", "fail")])
 def test_a_true_sign_survives_on_unseen_sources_and_a_clue_of_the_source_does_not(
     clue: str, status: str, tmp_path: Path

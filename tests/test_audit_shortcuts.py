@@ -28,6 +28,7 @@ def middle_as_lungs(case: Case, packed: PackedPixels) -> LungMasks:
     return LungMasks(np.load(file, mmap_mode="r"), file, "middle", ("",) * len(masks))
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("clue", "outside"), [("border", "fail"), ("inside", "pass")])
 def test_what_names_the_class_is_found_where_it_is(
     clue: str, outside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlens.audit import retraining
 from cxrlens.audit.case import AuditOptions, Case
 from cxrlens.audit.confident import confident_joint, find_suspects, joint_of, thresholds
 from cxrlens.audit.planted import Search, found_again, plant
@@ -208,10 +207,8 @@ def trained(root: Path, per_class: int) -> tuple[RunFolder, DatasetFolder]:
     return train(dataset, root / "run", options), dataset
 
 
-def test_on_a_toy_set_the_wrong_labels_are_listed_with_pictures_and_planted_ones_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retraining, "usable_cores", lambda: 1)  # other processes take longer to start than this takes
+@pytest.mark.usefixtures("in_this_process")
+def test_on_a_toy_set_the_wrong_labels_are_listed_with_pictures_and_planted_ones_found(tmp_path: Path) -> None:
     run, dataset = trained(tmp_path, 50)
     manifest = dataset.manifest()
     wrong = manifest.index[manifest["split"] == "train"][[5, 50, 90]]  # of 120

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from command_line import told
 from cxrlens.folders import DatasetFolder, RunFolder
 
 CXRLENS = Path(sys.executable).with_name("cxrlens")
@@ -119,7 +120,18 @@ def test_one_image_is_explained_and_a_broken_one_passed_over(done: tuple[Path, s
     assert list((tmp_path / "maps").glob("*.png"))
 
 
-def test_an_altered_manifest_is_not_evaluated(done: tuple[Path, str], tmp_path: Path):
+def refused(command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], **known: Path) -> str:
+    """The one line with which a command ends."""
+    code, _, said = told(command, known, monkeypatch, capfd)
+    assert code == 2, said
+    assert len(said) == 1, said
+    assert said[0].startswith("error: ")
+    return said[0]
+
+
+def test_an_altered_manifest_is_not_evaluated(
+    done: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
     """A label changed after training: the run no longer belongs to this dataset."""
     out, _ = done
     manifest = out / "dataset" / "manifest.csv"
@@ -129,29 +141,34 @@ def test_an_altered_manifest_is_not_evaluated(done: tuple[Path, str], tmp_path: 
     table.loc[first, "label"] = "Pneumonia" if table.loc[first, "label"] != "Pneumonia" else "Normal"
     table.to_csv(manifest, index=False)
     try:
-        said = cxrlens("evaluate", out / "run", code=2)
+        refused("evaluate {out}/run", monkeypatch, capfd, out=out)
     finally:
         manifest.write_text(text, encoding="utf-8")
-    assert said.startswith("error: ")
-    assert len(said.strip().splitlines()) == 1
 
 
-def test_a_second_training_into_the_same_folder_is_refused(done: tuple[Path, str]):
-    out, _ = done
-    said = cxrlens("train", out / "dataset", "--out", out / "run", code=2)
+def test_a_second_training_into_the_same_folder_is_refused(
+    done: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    said = refused("train {out}/dataset --out {out}/run", monkeypatch, capfd, out=done[0])
     assert "already holds a run" in said
 
 
-def test_an_unknown_option_is_answered_with_the_nearest_one(done: tuple[Path, str], tmp_path: Path):
-    said = cxrlens("train", done[0] / "dataset", "--out", tmp_path / "r", "--set", "label_smooting=0.1", code=2)
-    assert "label_smoothing" in said
+def test_an_unknown_option_is_answered_with_the_nearest_one(
+    done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    command = "train {out}/dataset --out {new}/r --set label_smooting=0.1"
+    assert "label_smoothing" in refused(command, monkeypatch, capfd, out=done[0], new=tmp_path)
 
 
-def test_a_collection_without_any_class_says_how_classes_are_told(tmp_path: Path):
+def test_a_collection_without_any_class_says_how_classes_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
     from PIL import Image
 
     (tmp_path / "films").mkdir()
     Image.radial_gradient("L").save(tmp_path / "films" / "a.png")
-    said = cxrlens("curate", tmp_path / "films", "--out", tmp_path / "d", code=2)
+    code, _, lines = told("curate {new}/films --out {new}/d", {"new": tmp_path}, monkeypatch, capfd)
+    said = "\n".join(lines)
+    assert code == 2, said
     assert "no image is left of 1" in said
     assert "--label" in said

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from command_line import told
+
 CXRLENS = Path(sys.executable).with_name("cxrlens")
 COMMANDS = (
     "demo", "run", "phantom", "sources", "models", "fetch", "curate", "split", "train", "evaluate", "explain", "report",
@@ -36,10 +38,16 @@ def test_help_names_every_command_and_says_research_only():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_help(command: str):
-    done = cxrlens(command, "--help")
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
+def test_each_command_has_help(command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    code, said, _ = told(f"{command} --help", {}, monkeypatch, capfd)
+    assert not code
+    assert any("Usage" in line for line in said)
+
+
+def test_a_mistake_in_a_process_of_its_own_exits_with_2(tmp_path: Path):
+    done = cxrlens("evaluate", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
 
 
 def test_version_is_the_package_version():
@@ -49,23 +57,25 @@ def test_version_is_the_package_version():
 
 
 @pytest.mark.parametrize(
-    ("words", "names"),
+    ("command", "names"),
     [
-        (("curate", "{tmp}/none", "--out", "{tmp}/d"), "none"),
-        (("split", "{tmp}"), "cxrlens curate"),
-        (("train", "{tmp}", "--out", "{tmp}/r"), "cxrlens curate"),
-        (("evaluate", "{tmp}"), "cxrlens train"),
-        (("explain", "{tmp}"), "cxrlens train"),
-        (("report", "{tmp}"), "neither"),
-        (("fetch", "no-such-set", "--out", "{tmp}"), "no-such-set"),
-        (("curate", "{tmp}", "--out", "{tmp}/d", "--column", "label"), "NAME=VALUE"),
-        (("train", "{tmp}", "--out", "{tmp}/r", "--set", "x"), "NAME=VALUE"),
+        ("curate {tmp}/none --out {tmp}/d", "none"),
+        ("split {tmp}", "cxrlens curate"),
+        ("train {tmp} --out {tmp}/r", "cxrlens curate"),
+        ("evaluate {tmp}", "cxrlens train"),
+        ("explain {tmp}", "cxrlens train"),
+        ("report {tmp}", "neither"),
+        ("fetch no-such-set --out {tmp}", "no-such-set"),
+        ("curate {tmp} --out {tmp}/d --column label", "NAME=VALUE"),
+        ("train {tmp} --out {tmp}/r --set x", "NAME=VALUE"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], names: str):
-    done = cxrlens(*(w.format(tmp=tmp_path) for w in words))
-    assert done.returncode == 2, done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stderr
+def test_a_mistake_is_one_line_and_exit_code_2(
+    tmp_path: Path, command: str, names: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    code, _, said = told(command, {"tmp": tmp_path}, monkeypatch, capfd)
+    assert code == 2, said
+    lines = [line for line in said if line.strip()]
+    assert len(lines) == 1, said
     assert lines[0].startswith("error: ")
     assert names in lines[0]

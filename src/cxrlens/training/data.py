@@ -62,7 +62,7 @@ class Loaders:
 
     Args:
         train: shuffled each epoch.
-        clean_train: a fixed part of the train split, in order.
+        clean_train: a fixed part of the train split, in order; none where nobody will read how it is answered.
         whole_train: all of it, in order.
         validation: in order.
         weights: (n,) float32, of each row of ``train.manifest``, with mean 1.
@@ -71,7 +71,7 @@ class Loaders:
     """
 
     train: Batches
-    clean_train: Batches
+    clean_train: Batches | None
     whole_train: Batches
     validation: Batches
     weights: Tensor

@@ -186,7 +186,8 @@ class Training:
     def _epoch_row(self, began: float) -> EpochRow:
         p, o = self.position, self.options
         train_seconds = time.perf_counter() - began
-        clean = measure(self.fabric, self.averaged, self.loaders.clean_train, o.channels_last)
+        some = self.loaders.clean_train
+        clean = None if some is None else measure(self.fabric, self.averaged, some, o.channels_last)
         validation = measure(self.fabric, self.averaged, self.loaders.validation, o.channels_last)
         loss, right, images = p.sums
         return EpochRow(
@@ -194,8 +195,8 @@ class Training:
             lr=float(self.optimizer.param_groups[0]["lr"]),
             train_loss=loss / images,
             train_accuracy=right / images,
-            clean_train_loss=clean.loss,
-            clean_train_accuracy=clean.accuracy,
+            clean_train_loss=math.nan if clean is None else clean.loss,
+            clean_train_accuracy=math.nan if clean is None else clean.accuracy,
             validation_loss=validation.loss,
             validation_accuracy=validation.accuracy,
             validation_balanced_accuracy=validation.balanced_accuracy,

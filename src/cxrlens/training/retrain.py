@@ -47,6 +47,7 @@ def retrain(
     rows = TrainingRows(train.reset_index(drop=True), validation.reset_index(drop=True), "")
     material = Material(packed, rows, Path("retraining"))
     training = assemble(fabric, material, options, observer if observer is not None else Silent())
+    training.loaders = replace(training.loaders, clean_train=None)  # no curve is drawn of it
     training.run()
     training.averaged.load_state_dict(training.best)
     network = training.averaged.eval()
