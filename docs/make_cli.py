@@ -15,7 +15,10 @@ HEAD = """# Command line
 Made from the commands by `python docs/make_cli.py`; a test holds the two together.
 
 Exit codes: 0 done; 2 a mistake that one line on standard error explains (the thing, the fault, the remedy); 3 done, but
-something was passed over, and standard error says what; 130 stopped from the keyboard.
+something was passed over, and standard error says what; 130 stopped from the keyboard; 1 nobody reads the output any
+more (`predict … | head`). `check` counts a refused image as passed over; for `predict` a refusal is an answer.
+
+`cxrlens --version` prints the version.
 """
 
 
@@ -42,7 +45,7 @@ def _command(name: str, command: Any) -> str:
     ]
     lines += ["| option | meaning | default |", "|---|---|---|"]
     lines += [f"| `{_usage(p)}` | {p.help} | |" for p in arguments]
-    lines += [f"| `{', '.join(p.opts)}` | {p.help} | {_default(p)} |" for p in options]
+    lines += [f"| `{', '.join([*p.opts, *p.secondary_opts])}` | {p.help} | {_default(p)} |" for p in options]
     return "\n".join(lines) + "\n"
 
 
@@ -55,6 +58,8 @@ def _default(parameter: Any) -> str:
     if parameter.required:
         return "must be given"
     default = parameter.default
+    if parameter.secondary_opts:
+        return f"`{(parameter.opts if default else parameter.secondary_opts)[0]}`"
     return "" if default is None or default is False or default in ((), []) else f"`{default}`"
 
 

@@ -28,15 +28,28 @@ Collections = Annotated[
 ]
 Dataset = Annotated[Path, typer.Argument(help="a dataset folder, as 'curate' writes it", show_default=False)]
 Keep = Annotated[
-    Optional[list[str]], typer.Option(help="keep what curation would exclude: a flag's name, or a pattern of paths")
+    Optional[list[str]],
+    typer.Option(help="keep what curation would exclude: a flag's name, or a pattern of paths; repeatable"),
 ]
-Drop = Annotated[Optional[list[str]], typer.Option(help="exclude besides: a flag's name, or a pattern of paths")]
-Column = Annotated[Optional[list[str]], typer.Option(help="name a column of the metadata table, as in label=diagnosis")]
-Label = Annotated[Optional[list[str]], typer.Option(help="a set's own class name, as in Lung_Opacity=Pneumonia")]
-Audit = Annotated[bool, typer.Option(help="ask too whether the number can be believed; takes as long again")]
+Drop = Annotated[
+    Optional[list[str]], typer.Option(help="exclude besides: a flag's name, or a pattern of paths; repeatable")
+]
+Column = Annotated[
+    Optional[list[str]], typer.Option(help="name a column of the metadata table, as in label=diagnosis; repeatable")
+]
+Label = Annotated[
+    Optional[list[str]], typer.Option(help="a set's own class name, as in Lung_Opacity=Pneumonia; repeatable")
+]
+Audit = Annotated[
+    bool,
+    typer.Option(help="ask too whether the number can be believed; on the demo, four times as long as all the rest"),
+]
 Settings = Annotated[
     Optional[list[str]],
-    typer.Option("--set", help="any other training option, as in lr=0.001 or augmentation.rotation_deg=3"),
+    typer.Option(
+        "--set",
+        help="any other training option, as in lr=0.001; repeatable; augmentation.NAME alone starts from 'standard'",
+    ),
 ]
 
 
