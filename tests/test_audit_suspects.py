@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cxrlens.audit.case import AuditOptions, Case
 from cxrlens.audit.confident import confident_joint, find_suspects, joint_of, thresholds
 from cxrlens.audit.planted import Search, found_again, plant
-from cxrlens.audit.suspects import COLUMNS, suspects
+from cxrlens.audit.suspects import COLUMNS, _verdicts, suspects
 from cxrlens.audit.unseen import fold_jobs, make_folds, unseen_probabilities
 from cxrlens.augmentation import STRENGTHS
 from cxrlens.evaluation.blocks import Bootstrap
@@ -230,6 +230,24 @@ def test_on_a_toy_set_the_wrong_labels_are_listed_with_pictures_and_planted_ones
         assert (run.audit / drawing.file).stat().st_size > 5000
     trust = trust_of(run.audit / "suspects.csv", list(manifest["path"]))
     assert len(trust) - trust.sum() == len(listed) == result.figures["suspects"]
+
+
+@pytest.mark.parametrize(
+    ("share", "precise", "status"),
+    [(0.01, 0.9, "pass"), (0.05, 0.9, "warn"), (0.15, 0.6, "fail"), (0.15, 0.35, "warn"), (0.15, None, "warn")],
+)
+def test_a_search_that_accuses_more_right_labels_than_wrong_ones_fails_no_dataset(
+    share: float, precise: float | None, status: str
+) -> None:
+    def entry(value: float | None) -> dict[str, float | int | None]:
+        return {"n": 30, "suspects": 9, "value": value, "low": value, "high": value}
+
+    found = {"share_changed": 0.05, "recall": entry(0.9), "recall_plausible": entry(0.9), "chance": 0.1}
+    figures = {"n": 400, "suspects": 60, "share": entry(share), "by_source": {"north": entry(share)}}
+    first, second = _verdicts({**figures, "planted": {**found, "precision_of_new": entry(precise)}})
+    assert first.status == status
+    assert ("no evidence" in first.sentence) == (share == 0.15 and status == "warn")
+    assert second.status == "pass"
 
 
 @pytest.mark.parametrize("fault", ["few", "no validation", "a class missing"])

@@ -18,7 +18,7 @@ from cxrlens.folders import RUN_FORMAT, RunFolder, read_json, write_json
 from cxrlens.manifest import dataset_hash, kept
 from cxrlens.progress import Progress, quiet
 
-VERSION = 5
+VERSION = 6
 """Raise it when a part would judge otherwise: kept results are then made again."""
 
 
