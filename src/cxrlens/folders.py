@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,7 +197,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         WriteError: no space, no right, no such place. The old file is still there.
     """
     make_folder(path.parent)
-    scratch = path.with_name(f".{path.name}.part")
+    # Its own for each writer: two that write the same answer at once must not rename each other's half.
+    scratch = path.with_name(f".{path.name[-40:]}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         scratch.write_bytes(data)
         scratch.replace(path)

@@ -162,7 +162,7 @@ def _verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
         "a suspicion is no proof, and what a network finds hard is among them."
     )
     recall, plausible, new = planted["recall"], planted["recall_plausible"], planted["precision_of_new"]
-    if status == "fail" and (new["value"] or 0.0) < PRECISE:
+    if status == "fail" and new["value"] is not None and new["value"] < PRECISE:
         status = "warn"
         sentence += (
             " Here the search accuses more right labels than wrong ones (see the next answer), so their number is no "

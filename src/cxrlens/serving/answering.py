@@ -88,7 +88,9 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
     failed = len(problems)
     out = sys.stdout  # as it is now: a progress bar puts something else in its place
     if hasattr(out, "reconfigure"):
-        out.reconfigure(errors="backslashreplace")  # a name that is no text of this locale stops nothing
+        # A name that is no text of this locale stops nothing; JSON is UTF-8 whatever the locale (RFC 8259, section 8.1).
+        told = {"encoding": "utf-8"} if request.format == "jsonl" else {}
+        out.reconfigure(errors="backslashreplace", **told)
     try:
         out.write(writer.head())
         options = StreamOptions(request.cam, request.target, dicom=request.dicom, layer=request.layer)

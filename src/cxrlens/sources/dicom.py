@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def _read(data: bytes, path: Path, limits: ReadLimits) -> Radiograph:
     except MALFORMED as error:
         raise UnreadableImageError(path, f"has a broken grey-scale description ({short(error)})", AGAIN) from error
     metadata = _metadata(dataset)
-    modality = str(dataset.get("Modality") or "")
+    modality = _modality_of(dataset)
     if modality not in _PROJECTION:
         notes.append(f"modality {modality or 'not told'}: no CR or DX")
     return Radiograph(pixels, str(path), "DICOM", bits, colour, tint, metadata, tuple(notes))
@@ -92,9 +93,15 @@ def _parse(source: bytes | Path, path: Path, *, stop_before_pixels: bool) -> Dat
     return dataset
 
 
+def _modality_of(dataset: Dataset) -> str:
+    """As far as it is one (a Code String, PS3.5 section 6.2): a broken length may have swallowed the patient's name."""
+    value = str(dataset.get("Modality") or "")
+    return value if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value) else ""
+
+
 def _check_image(dataset: Dataset, path: Path, limits: ReadLimits) -> None:
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        kind = str(dataset.get("Modality") or "a report")
+        kind = _modality_of(dataset) or "a report"
         raise UnreadableImageError(
             path, f"is DICOM without pixel data ({kind})", "leave it out, or export the image itself"
         )

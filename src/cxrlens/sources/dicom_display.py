@@ -108,6 +108,8 @@ def _presentation(shown: Values, dataset: Dataset, notes: list[str]) -> Values:
 def _table(item: Dataset, dataset: Dataset) -> tuple[NDArray[Any], int, int]:
     """Entries, the first value mapped, and bits an entry (PS3.3 C.11.1.1)."""
     count, first, bits = (int(v) for v in item.LUTDescriptor)
+    if not 1 <= bits <= 16:
+        raise ValueError(f"lookup table of {bits} bits")
     data = item.LUTData
     if isinstance(data, bytes):
         little = dataset.original_encoding[1] is not False

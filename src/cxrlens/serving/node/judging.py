@@ -12,6 +12,7 @@ from cxrlens.errors import CxrlensError, OptionError
 from cxrlens.radiograph import Radiograph
 from cxrlens.serving.apart import not_judged, or_apart
 from cxrlens.serving.dicom.results import KINDS
+from cxrlens.serving.folder import ModelError
 from cxrlens.serving.node.making import HelperDiedError, Here, Making
 from cxrlens.serving.node.queue import Queue
 from cxrlens.serving.node.states import Waiting
@@ -148,6 +149,8 @@ class Judge:
             return self._predictor.judge(some, cam=not self._predictor.network.no_maps)
 
         def failed(_: Radiograph, error: Exception) -> Prediction:
+            if isinstance(error, ModelError | OSError):
+                raise error  # the model's folder, not the film: everything waits until it is mended
             return self._predictor.unreadable(str(_UNNAMED), not_judged(_UNNAMED, error))
 
         return or_apart(judged, films, failed)

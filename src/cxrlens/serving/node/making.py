@@ -12,12 +12,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Protocol
 
+from cxrlens import __version__
 from cxrlens.allocator import keep_freed_memory
 from cxrlens.errors import CxrlensError
 from cxrlens.radiograph import Radiograph
@@ -28,10 +30,15 @@ PATIENCE_S = 300.0
 """After so long over one image a helper is taken to hang."""
 
 _KEPT = 64 << 20
+_START_S, _LOOK_S = 120.0, 2.0
 
 
 class HelperDiedError(RuntimeError):
     """A helper ended, or hung, over an image."""
+
+
+class HelperStartError(RuntimeError):
+    """A helper does not come up, or is of another version: no image is to blame, and all of them wait."""
 
 
 class Making(Protocol):
@@ -44,6 +51,7 @@ class Making(Protocol):
 
         Raises:
             HelperDiedError: the process that did it ended; the image may be why.
+            HelperStartError: there is no process to do it; the image is not why.
         """
 
     def close(self) -> None:
@@ -96,7 +104,7 @@ class _Helper:
         with theirs:
             # Never from the folder that we happen to be in. A session of its own: an interrupt from the keyboard is for
             # the node, which may want an answer still.
-            command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
+            command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(os.getpid())]
             quiet = subprocess.DEVNULL
             process = subprocess.Popen(
                 command,
@@ -106,7 +114,15 @@ class _Helper:
                 start_new_session=True,
                 pass_fds=[theirs.fileno()],
             )
-        return cls(process, ours)
+        helper = cls(process, ours)
+        try:
+            said = ours.recv() if ours.poll(_START_S) else None
+        except (OSError, EOFError):
+            said = None
+        if said != __version__:
+            helper.end()
+            raise HelperStartError("did not start" if said is None else "is of another version; start the node again")
+        return helper
 
     def end(self) -> None:
         """Kill it: it holds nothing that anybody waits for."""
@@ -166,8 +182,16 @@ class Apart:
         return _Helper.start()
 
 
+def _leave_with(parent: int) -> None:
+    """Nobody's children end nothing by themselves: one that hangs in a decoder would burn a core for ever."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
 def _serve(line: Connection) -> None:
     try:
+        line.send(__version__)
         while True:
             line.send(objects_of(*line.recv()))
     except (OSError, EOFError):  # the node is gone
@@ -182,6 +206,7 @@ def _main() -> None:
     warnings.simplefilter("ignore")  # they quote values of headers
     keep_freed_memory(_KEPT)
     cv2.setNumThreads(1)  # there is a helper for each core
+    threading.Thread(target=_leave_with, args=(int(sys.argv[2]),), daemon=True).start()
     _serve(Connection(int(sys.argv[1])))
     os._exit(0)  # nothing is left to flush, and nobody to tell
 

@@ -57,6 +57,13 @@ class Peer:
         return cls(check_title(aet), host.strip("[]"), int(port))
 
 
+def _opened(event: Any) -> None:
+    """A peer that goes silent is given up. The library reads a whole PDU once there is anything to read, and over TLS
+    1.3 the session's tickets are: without a time limit of the socket's own it would wait for ever."""
+    send_at_once(event)
+    event.assoc.dul.socket.socket.settimeout(_ANSWER_S)
+
+
 class StoreArchive:
     """Sends by C-STORE, the results of several images over one association.
 
@@ -104,7 +111,7 @@ class StoreArchive:
             contexts=[build_context(sop_class, syntax) for sop_class in classes for syntax in syntaxes],
             ae_title=self._peer.aet,
             tls_args=None if self._tls is None else (self._tls, self._peer.host),
-            evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _opened)],
         )
         try:
             if not association.is_established:
