@@ -1,5 +1,6 @@
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,11 @@ def test_a_failed_write_leaves_the_old_file_and_no_scratch(tmp_path: Path, monke
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_writers_of_one_file_do_not_break_each_other(tmp_path: Path) -> None:
+    target, whole = tmp_path / "answer.dcm", [bytes([n]) * 20_000 for n in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: write_atomically(target, whole[n % 4]), range(400)))
+    assert target.read_bytes() in whole
+    assert list(tmp_path.iterdir()) == [target]

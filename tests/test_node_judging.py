@@ -11,6 +11,7 @@ pytest.importorskip("onnxruntime", reason="the extra 'serve' is not installed")
 import cxrlens
 from cxrlens.errors import OptionError
 from cxrlens.serving.dicom.results import build_results
+from cxrlens.serving.folder import ModelError
 from cxrlens.serving.node import making
 from cxrlens.serving.node.door import refuse
 from cxrlens.serving.node.finding import report_uids
@@ -175,3 +176,14 @@ def test_kinds_of_results():
     assert kinds_of(("picture",)) == ("report", "picture")
     with pytest.raises(OptionError, match="--result film"):
         kinds_of(("film",))
+
+
+@pytest.mark.parametrize("error", [ModelError("lungs.onnx", "is missing", "export again"), OSError(116, "stale")])
+def test_a_model_folder_that_broke_fails_no_image(queue, predictor, error):
+    poisoned = phantom_dataset(2)
+    poisoned.PatientID = "POISON"
+    fill(queue, phantom_dataset(1), poisoned)
+    with pytest.raises(type(error)):
+        Judge(queue, Spoilt(predictor, error), Tally()).step()
+    assert count_states(queue.folder)["received"] == 2
+    assert [image.attempts for image in queue.take(4)] == [0, 0]

@@ -15,9 +15,10 @@ pytest.importorskip("pynetdicom", reason="the extra 'dicom' is not installed")
 pytest.importorskip("onnxruntime", reason="the extra 'serve' is not installed")
 import cxrlens
 from cxrlens.serving.dicom.results import KINDS
+from cxrlens.serving.node import making
 from cxrlens.serving.node.judging import MOST_ATTEMPTS, Judge
 from cxrlens.serving.node.ledger import count_states
-from cxrlens.serving.node.making import Apart, HelperDiedError, Here
+from cxrlens.serving.node.making import Apart, HelperDiedError, HelperStartError, Here
 from cxrlens.serving.node.queue import Queue
 from cxrlens.serving.node.tally import Tally
 from cxrlens.sources.reading import decode_radiograph
@@ -163,3 +164,27 @@ def runs(process: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+@pytest.mark.parametrize("broken", ["/bin/false", "/bin/cat"])
+def test_helpers_that_do_not_start_are_blamed_on_no_image(tmp_path, exported, monkeypatch, broken):
+    monkeypatch.setattr(making.sys, "executable", broken)
+    predictor = cxrlens.load(exported, threads=1)
+    queue = Queue(tmp_path / "queue", predictor.identity)
+    try:
+        queue.accept("1.2.3", file_bytes(phantom_dataset(0)))
+        judge = Judge(queue, predictor, Tally(), ("report",), Apart())
+        for _ in range(MOST_ATTEMPTS + 1):
+            with pytest.raises(HelperStartError):
+                judge.step()
+        (waiting,) = queue.take(4)
+        assert waiting.attempts == 0
+    finally:
+        queue.close()
+
+
+def test_a_helper_of_another_version_makes_nothing(monkeypatch):
+    monkeypatch.setattr(making, "__version__", "0.0.1")
+    source, answer, film, kinds = asked()
+    with pytest.raises(HelperStartError, match="another version"):
+        Apart().make(source, answer, film, kinds)

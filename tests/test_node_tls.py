@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -14,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from cxrlens.errors import OptionError
+from cxrlens.serving.node import storing
 from cxrlens.serving.node.checkpoint import mend
 from cxrlens.serving.node.errors import ArchiveDownError
 from cxrlens.serving.node.node import Node, NodeOptions, archive_of
@@ -307,3 +309,29 @@ def test_a_node_that_cannot_listen_lets_go_of_its_queue(exported, ours, theirs, 
     with pytest.raises(OptionError, match="does not fit"):
         Node(exported, Listening(port=0, tls=Tls(ours.cert, theirs.key)), options)
     Queue(tmp_path / "queue", "ab" * 32).close()
+
+
+def test_an_archive_that_shakes_hands_and_then_says_nothing_is_given_up(theirs, ours, ca, waiting, monkeypatch):
+    monkeypatch.setattr(storing, "_ANSWER_S", 2)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3  # its session tickets are something to read
+    context.load_cert_chain(theirs.cert, theirs.key)
+    done, held = Event(), []
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def silent() -> None:
+            peer, _ = door.accept()
+            with context.wrap_socket(peer, server_side=True) as held_open:
+                held.append(held_open)
+                done.wait(60)
+
+        Thread(target=silent, daemon=True).start()
+        began = time.monotonic()
+        peer = Peer("ARCHIVE", "127.0.0.1", door.getsockname()[1])
+        try:
+            with pytest.raises(ArchiveDownError):
+                deliver(peer, Tls(ours.cert, ours.key, ca.cert), waiting)
+        finally:
+            done.set()
+    assert held
+    assert time.monotonic() - began < 30

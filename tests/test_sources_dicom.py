@@ -270,3 +270,29 @@ def test_real_files_of_many_encodings_are_read(real_data: Path) -> None:
         h, w = p.shape
         lungs = (p[h // 3 : h // 2, w // 5 : w // 3].mean() + p[h // 3 : h // 2, -w // 3 : -w // 5].mean()) / 2
         assert lungs < p[h // 3 : h // 2, int(w * 0.46) : int(w * 0.54)].mean() - 0.1, name
+
+
+@pytest.mark.parametrize("bits", [0, 17, 60_000])
+def test_a_table_of_impossible_bits_is_one_line(tmp_path: Path, bits: int) -> None:
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [4096, 0, bits], list(range(4096))
+    table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+    assert "broken grey-scale description" in refusal(write(tmp_path / "x.dcm", dataset(VOILUTSequence=[table])))
+
+
+@pytest.mark.parametrize("name", ["Rows", "NumberOfFrames", "PixelPaddingValue"])
+def test_a_number_beyond_all_numbers_is_one_line(tmp_path: Path, name: str) -> None:
+    ds = dataset()
+    ds.add_new(name, "DS", "1")
+    ds[name]._value = "1e400"  # what a file can hold and pydicom would not write by itself
+    path = write(tmp_path / "x.dcm", ds)
+    refusal(path)
+
+
+def test_a_modality_that_swallowed_a_name_is_not_repeated(tmp_path: Path) -> None:
+    ds = dataset(None)
+    ds["Modality"]._value = "CR PN Doe^John"
+    assert "Doe" not in refusal(write(tmp_path / "x.dcm", ds))
+    with_pixels = dataset()
+    with_pixels["Modality"]._value = "CR PN Doe^John"
+    assert "Doe" not in " ".join(shown(tmp_path, with_pixels).notes)

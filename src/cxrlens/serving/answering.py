@@ -88,7 +88,7 @@ def answer(request: Request, export: Callable[[Path, Path], None]) -> int:
     failed = len(problems)
     out = sys.stdout  # as it is now: a progress bar puts something else in its place
     if hasattr(out, "reconfigure"):
-        # A name that is no text of this locale stops nothing; JSON is UTF-8 whatever the locale (RFC 8259, section 8.1).
+        # A name that is no text of this locale stops nothing; JSON is UTF-8 in every locale (RFC 8259, section 8.1).
         told = {"encoding": "utf-8"} if request.format == "jsonl" else {}
         out.reconfigure(errors="backslashreplace", **told)
     try:
