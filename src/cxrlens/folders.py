@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrlens.errors import DatasetError, RunError, WriteError
+from cxrlens.scratch import scratch_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,8 +197,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         WriteError: no space, no right, no such place. The old file is still there.
     """
     make_folder(path.parent)
-    # Its own for each writer: two that write the same answer at once must not rename each other's half.
-    scratch = path.with_name(f".{path.name[-40:]}.{os.getpid()}-{threading.get_ident()}.part")
+    scratch = scratch_beside(path)
     try:
         scratch.write_bytes(data)
         scratch.replace(path)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cxrlens.errors import ManifestError, WriteError
 from cxrlens.labels import CLASSES
+from cxrlens.scratch import scratch_beside
 
 COLUMNS: tuple[str, ...] = (
     "path",  # absolute, or relative to the manifest's own folder
@@ -86,7 +87,7 @@ def check_manifest(frame: pd.DataFrame, where: Path) -> None:
 
 def write_manifest(frame: pd.DataFrame, path: Path) -> None:
     """Write atomically: a reader sees the old file or the new one, never half of one; :class:`WriteError` where not."""
-    scratch = path.with_name(f".{path.name}.part")
+    scratch = scratch_beside(path)
     try:
         if path.suffix == ".parquet":
             frame.to_parquet(scratch, index=False)

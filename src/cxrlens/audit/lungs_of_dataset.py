@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from cxrlens.errors import DatasetError
 from cxrlens.folders import write_json
 from cxrlens.lungs import MARGIN, LungsFound, dilate, lung_masks, lungs_found, weights_hash
 from cxrlens.progress import Progress, quiet
+from cxrlens.scratch import scratch_beside
 
 FORMAT = 2
 """Raise it with every change that alters a mask and is no change of weights, preprocessing or margin."""
@@ -80,7 +80,7 @@ def lung_masks_of(packed: PackedPixels, folder: Path, progress: Progress = quiet
     kept = _open(target, key, packed.pixels.shape)
     if kept is not None:
         return kept
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
+    scratch = scratch_beside(target)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:

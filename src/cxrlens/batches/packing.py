@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import zlib
 from collections import deque
@@ -24,6 +23,7 @@ from cxrlens.folders import write_json
 from cxrlens.manifest import kept
 from cxrlens.preprocessing import Preprocessing
 from cxrlens.progress import Progress, quiet
+from cxrlens.scratch import scratch_beside
 from cxrlens.sources import read_radiograph
 from cxrlens.sources.hashing import file_sha256
 
@@ -142,7 +142,7 @@ def _write(images: Iterator[_Packed], most: int, preprocessing: Preprocessing, f
     Rows go through plain writes rather than a writable map: a full disk is then an error, not a killed process.
     """
     target = pixel_file(folder, preprocessing)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
+    scratch = scratch_beside(target)
     need = most * preprocessing.size**2
     index: dict[str, list[Any]] = {"paths": [], "sha256": [], "crc32": []}
     try:
